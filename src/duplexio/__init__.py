@@ -1,0 +1,1 @@
+"""WebSocket, Engine.IO and Socket.IO for Python."""

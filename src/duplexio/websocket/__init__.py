@@ -1,0 +1,1 @@
+"""The WebSocket layer: bytes to messages and back."""
