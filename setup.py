@@ -1,0 +1,132 @@
+"""Compile the modules that have a Cython form. The metadata is in pyproject.toml.
+
+A module is compiled when it is a `.pyx`, or a `.py` with a `.pxd` of the same name beside it
+(the types of Cython's pure mode). Each keeps a Python form that does the same, so a machine
+without a C compiler gets a working package too. Two environment variables decide:
+
+DUPLEXIO_REQUIRE_EXTENSIONS=1   a module that does not compile is an error
+DUPLEXIO_NO_EXTENSIONS=1        nothing is compiled
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError, PlatformError, SetupError
+
+SOURCE = Path("src")
+GENERATED = Path("build", "cython")
+
+NOTE = """
+**********************************************************************************
+duplexio: the compiled modules could not be built, so this installation is pure
+Python: it does the same, several times slower. The reason was:
+
+    {reason}
+
+A C compiler and Python's headers make it fast (on Debian: apt install gcc
+python3-dev). Set DUPLEXIO_REQUIRE_EXTENSIONS=1 to make this an error.
+**********************************************************************************
+"""
+
+
+def flag(name: str) -> bool:
+    """Return whether the environment variable is set to 1; anything but 0, 1 or empty is an error."""
+    value = os.environ.get(name, "")
+    if value not in ("", "0", "1"):
+        raise SetupError(f"{name} is {value!r}; it can be 1 (yes), 0 (no) or unset (no).")
+    return value == "1"
+
+
+REQUIRED = flag("DUPLEXIO_REQUIRE_EXTENSIONS")
+DISABLED = flag("DUPLEXIO_NO_EXTENSIONS")
+if REQUIRED and DISABLED:
+    raise SetupError(
+        "DUPLEXIO_REQUIRE_EXTENSIONS and DUPLEXIO_NO_EXTENSIONS are both 1: the first demands "
+        "the compiled modules, the second forbids them. Unset one."
+    )
+
+
+def compiled_sources() -> list[Path]:
+    """Return the source of every module that has a compiled form."""
+    package = SOURCE / "duplexio"
+    kernels = set(package.rglob("*.pyx"))
+    typed = {
+        pxd.with_suffix(".py")
+        for pxd in package.rglob("*.pxd")
+        if pxd.with_suffix(".pyx") not in kernels and pxd.with_suffix(".py").exists()
+    }
+    return sorted(kernels | typed)
+
+
+def extensions() -> list[Extension]:
+    """Return one extension per compiled module, named as it is imported."""
+    arguments = [] if sys.platform == "win32" else ["-O3"]
+    return [
+        Extension(
+            ".".join(source.relative_to(SOURCE).with_suffix("").parts),
+            [source.as_posix()],
+            extra_compile_args=arguments,
+            optional=not REQUIRED,
+        )
+        for source in compiled_sources()
+    ]
+
+
+class BuildExtensions(build_ext):
+    """Build the compiled modules; where that fails and may fail, say so and go on without."""
+
+    def run(self) -> None:
+        """Build everything; without a usable compiler at all, go on."""
+        try:
+            super().run()
+        except PlatformError as error:
+            self.give_up(error)
+        if self.inplace:
+            self.remove_stale()
+
+    def build_extension(self, ext: Extension) -> None:
+        """Translate one module to C and compile it, both only when something has changed."""
+        from Cython.Build import cythonize
+        from Cython.Compiler.Errors import CompileError as CythonError
+
+        try:
+            translated = cythonize(
+                [ext],
+                build_dir=GENERATED.as_posix(),
+                compiler_directives={"language_level": 3},
+                show_all_warnings=False,
+                force=bool(self.force),
+                quiet=True,
+            )[0]
+            ext.sources = translated.sources
+            super().build_extension(ext)
+        except (CCompilerError, BaseError, CythonError) as error:
+            self.give_up(error)
+
+    def give_up(self, error: Exception) -> None:
+        """Raise the error where the compiled modules are required, else print what it means."""
+        if REQUIRED:
+            raise error
+        print(NOTE.format(reason=error), file=sys.stderr)
+
+    def remove_stale(self) -> None:
+        """Delete built modules in the source tree whose source is no longer compiled.
+
+        They would still win over the Python file at import.
+        """
+        expected = {Path(self.get_ext_fullpath(ext.name)).resolve() for ext in self.extensions}
+        suffix = self.get_ext_filename("x").removeprefix("x")
+        for built in (SOURCE / "duplexio").rglob(f"*{suffix}"):
+            if built.resolve() not in expected:
+                built.unlink()
+
+
+setup(
+    ext_modules=[] if DISABLED else extensions(),
+    cmdclass={"build_ext": BuildExtensions},
+)
