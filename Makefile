@@ -115,11 +115,7 @@ bench: build $(VENV)/.bench  ## Side by side with the peers and a C server; writ
 
 .PHONY: lint
 lint: install  ## ruff, mypy, the import contracts, the changelog's fragments
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/towncrier build --draft --version next >/dev/null
+	tools/lint.sh $(BIN)
 
 .PHONY: format
 format: install  ## Let ruff fix and format what it can

@@ -35,7 +35,7 @@ python3-dev). Set DUPLEXIO_REQUIRE_EXTENSIONS=1 to make this an error.
 
 
 def flag(name: str) -> bool:
-    """Return whether the environment variable is set to 1; anything but 0, 1 or empty is an error."""
+    """Return whether an environment variable is 1; anything but 0, 1 or empty is an error."""
     value = os.environ.get(name, "")
     if value not in ("", "0", "1"):
         raise SetupError(f"{name} is {value!r}; it can be 1 (yes), 0 (no) or unset (no).")

@@ -34,7 +34,7 @@ VARIABLE = "DUPLEXIO_IMPL"
 
 #: The compiled modules, relative to the package. setup.py compiles what has a `.pyx` or a
 #: `.pxd`; a test holds this list to it.
-COMPILED: tuple[str, ...] = ()
+COMPILED: tuple[str, ...] = ("websocket.kernel",)
 
 
 class SourceOnlyFinder:
@@ -113,16 +113,16 @@ def select(
             "'c' (an error without them) or 'python' (never them)."
         )
     absent = missing(folder, compiled)
-    if wanted == "c" and (absent or not compiled):
+    if wanted == "c" and absent:
         raise ImportError(
             f"{VARIABLE} is 'c', but {package} has no compiled modules for Python "
             f"{sys.version_info.major}.{sys.version_info.minor} in {folder} "
-            f"(missing: {', '.join(absent) or 'all'}). Install a wheel, or build them with a C "
+            f"(missing: {', '.join(absent)}). Install a wheel, or build them with a C "
             "compiler (DUPLEXIO_REQUIRE_EXTENSIONS=1 pip install duplexio; `make build` in a "
             f"clone), or unset {VARIABLE}.",
             name=package,
         )
-    if wanted != "python" and compiled and not absent:
+    if wanted != "python" and not absent:
         return "c"
     sys.meta_path.insert(0, SourceOnlyFinder(package))
     return "python"
