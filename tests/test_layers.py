@@ -13,11 +13,13 @@ SANS_IO = [
     *(
         f"websocket/{name}.py"
         for name in (
+            "body",
             "connection",
             "deflate",
             "exceptions",
             "frames",
             "handshake",
+            "headers",
             "hixie",
             "http11",
             "kernel",
