@@ -72,9 +72,7 @@ class ConnectionClosed(DuplexioError):
         'closed by the peer with code 1001: going home'
     """
 
-    def __init__(
-        self, code: int = 1006, reason: str = "", initiator: Side | None = None
-    ) -> None:
+    def __init__(self, code: int = 1006, reason: str = "", initiator: Side | None = None) -> None:
         super().__init__(code, reason, initiator)
         self._code = code
         self._reason = reason

@@ -419,9 +419,7 @@ class PayloadTooBig(WebSocketException, errors.ProtocolError):
 
     close_code: int | None = 1009
 
-    def __init__(
-        self, size: int | None, max_size: int, current_size: int | None = None
-    ) -> None:
+    def __init__(self, size: int | None, max_size: int, current_size: int | None = None) -> None:
         self.size = size
         self.max_size = max_size
         self.current_size = current_size

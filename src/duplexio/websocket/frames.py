@@ -301,9 +301,7 @@ class Frame:
             >>> Frame(Opcode.TEXT, b"Hello").serialize(bytes.fromhex("37fa213d")).hex()
             '818537fa213d7f9f4d5158'
         """
-        head = (
-            self.fin << 7 | self.rsv1 << 6 | self.rsv2 << 5 | self.rsv3 << 4 | int(self.opcode)
-        )
+        head = self.fin << 7 | self.rsv1 << 6 | self.rsv2 << 5 | self.rsv3 << 4 | int(self.opcode)
         masked = 0 if mask is None else 0x80
         data = bytes(self.data)
         if len(data) < 126:
