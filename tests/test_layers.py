@@ -16,6 +16,7 @@ SANS_IO = [
             "body",
             "connection",
             "deflate",
+            "deflate_codec",
             "exceptions",
             "frames",
             "handshake",
