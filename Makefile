@@ -4,6 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# The environments of the other Pythons are kept.
+.PRECIOUS: .venvs/%/.installed
 
 # The oldest supported Python that this machine has, unless PYTHON says otherwise.
 PYTHON ?= $(shell tools/pythons.sh | awk 'NR == 1 { print $$2 }')

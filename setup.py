@@ -80,6 +80,8 @@ def extensions() -> list[Extension]:
 class BuildExtensions(build_ext):
     """Build the compiled modules; where that fails and may fail, say so and go on without."""
 
+    given_up = False
+
     def run(self) -> None:
         """Build everything; without a usable compiler at all, go on."""
         try:
@@ -109,10 +111,12 @@ class BuildExtensions(build_ext):
             self.give_up(error)
 
     def give_up(self, error: Exception) -> None:
-        """Raise the error where the compiled modules are required, else print what it means."""
+        """Raise the error where the compiled modules are required, else print once what it means."""
         if REQUIRED:
             raise error
-        print(NOTE.format(reason=error), file=sys.stderr)
+        if not self.given_up:
+            print(NOTE.format(reason=error), file=sys.stderr)
+        self.given_up = True
 
     def remove_stale(self) -> None:
         """Delete built modules in the source tree whose source is no longer compiled.

@@ -17,6 +17,7 @@ SANS_IO = [
             "connection",
             "deflate",
             "deflate_codec",
+            "deflate_codec",
             "exceptions",
             "frames",
             "handshake",

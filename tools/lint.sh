@@ -11,11 +11,11 @@ check() {
     "$bin/$1" "${@:2}" || failed+=("$1")
 }
 
-check ruff check --quiet
-check ruff format --check --quiet
+check ruff check
+check ruff format --check
 check mypy
 check lint-imports --no-logo
-check towncrier build --draft --version next >/dev/null
+check towncrier build --draft --version next
 
 if [[ ${#failed[@]} -gt 0 ]]; then
     echo "lint failed: ${failed[*]}" >&2
