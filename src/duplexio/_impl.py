@@ -34,7 +34,12 @@ VARIABLE = "DUPLEXIO_IMPL"
 
 #: The compiled modules, relative to the package. setup.py compiles what has a `.pyx` or a
 #: `.pxd`; a test holds this list to it.
-COMPILED: tuple[str, ...] = ("websocket.connection", "websocket.kernel")
+COMPILED: tuple[str, ...] = (
+    "websocket.connection",
+    "websocket.kernel",
+    "websocket.loopstate",
+    "websocket.rawsend",
+)
 
 
 class SourceOnlyFinder:
