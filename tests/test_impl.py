@@ -27,14 +27,14 @@ def built(tmp_path):
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _restore_meta_path():
-    before = sys.meta_path[:]
-    yield
-    sys.meta_path[:] = before
-
-
 class TestSelect:
+    # Only here: the finder of a package that is really loaded has to stay.
+    @pytest.fixture(autouse=True)
+    def _restore_meta_path(self):
+        before = sys.meta_path[:]
+        yield
+        sys.meta_path[:] = before
+
     def test_auto_takes_the_compiled_modules(self, built):
         before = sys.meta_path[:]
         assert select("demo", built, {}, ["sub.fast"]) == "c"

@@ -36,6 +36,7 @@ VARIABLE = "DUPLEXIO_IMPL"
 #: `.pxd`; a test holds this list to it.
 COMPILED: tuple[str, ...] = (
     "websocket.connection",
+    "websocket.driver",
     "websocket.kernel",
     "websocket.loopstate",
     "websocket.rawsend",
