@@ -18,6 +18,8 @@ cdef class FrameReader:
     cdef object message          # bytes under construction, or None
     cdef object control          # bytes of a control frame that did not arrive whole, or None
     cdef Py_ssize_t message_length
+    cdef uint64_t delivered      # bytes of the current message that were delivered in pieces
+    cdef Py_ssize_t offered      # how many bytes fill_buffer has promised room for
     cdef uint64_t remaining      # payload bytes of the current frame still to come
     cdef uint32_t mask           # of the current frame, rotated to the next payload byte
     cdef uint32_t utf8           # state of the incremental UTF-8 check
@@ -41,7 +43,7 @@ cdef class FrameReader:
     cpdef object release(self)
     cdef object _fail(self, int code, object reason)
     cdef int _check_start(self, uint8_t first, uint8_t second) except -1
-    cdef int _check_size(self, uint64_t length) except -1
+    cdef int _check_size(self, uint8_t first, uint64_t length) except -1
     cdef object _whole(self, uint8_t first, uint8_t *data, Py_ssize_t length)
     cdef object _begin(self, uint8_t first, uint64_t length)
     cdef object _take(self, uint8_t *data, Py_ssize_t length)
@@ -62,7 +64,7 @@ cdef class Output:
     cdef const uint8_t *tail_data
     cdef Py_ssize_t tail_length
 
-    cdef Py_ssize_t size(self)
+    cpdef Py_ssize_t size(self)
     cdef uint8_t *reserve(self, Py_ssize_t count) except NULL
     cdef object _fold(self)
     cdef uint8_t *_head(self, uint8_t first, Py_ssize_t length, bint masked, Py_ssize_t room) except NULL

@@ -22,7 +22,7 @@ from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memmove
 
 from ..errors import UsageError
 
@@ -43,12 +43,18 @@ cdef extern from *:
     /* An empty output keeps at most this much memory. */
     #define KEEP_ROOM 262144
     #define NO_LIMIT 0x7fffffffffffffffULL
+    #define COMPRESSED_EXTRA 1024
     """
     const Py_ssize_t FIRST_ROOM
     const uint64_t READ_DIRECT
     const Py_ssize_t BY_REFERENCE
     const Py_ssize_t KEEP_ROOM
     const uint64_t NO_LIMIT
+    const uint64_t COMPRESSED_EXTRA
+
+
+BAD_TEXT = "text is not UTF-8 (RFC 6455 §8.1)"
+CUT_TEXT = "text ends inside a character of UTF-8 (RFC 6455 §8.1)"
 
 
 # --- masking (RFC 6455 §5.3) --------------------------------------------------------------------
@@ -204,7 +210,7 @@ cdef class FrameReader:
         cdef Py_buffer view
         if not isinstance(data, bytearray):
             # Payloads are unmasked where they lie, so a buffer of somebody else's is copied.
-            data = bytearray(data)
+            data = bytearray(memoryview(data))
         PyObject_GetBuffer(data, &view, PyBUF_WRITABLE)
         try:
             if end < 0:
@@ -221,6 +227,7 @@ cdef class FrameReader:
         cdef uint64_t size
         cdef uint8_t *head
         cdef uint8_t first, second
+        self.offered = 0
         while at < length and not self.paused and not self.failed:
             if self.in_payload:
                 left = length - at
@@ -278,7 +285,7 @@ cdef class FrameReader:
                 if size < 65536 or size > NO_LIMIT:
                     self._fail(1002, f"length {size} was written in 8 more bytes: RFC 6455 §5.2 asks for the shortest form, below 2**63")
                     break
-            if not first & 0x08 and self._check_size(size) < 0:
+            if not first & 0x08 and self._check_size(first, size) < 0:
                 break
             if self.masked:
                 memcpy(&self.mask, head + need - 4, 4)
@@ -304,8 +311,7 @@ cdef class FrameReader:
         return size
 
     cdef object _fail(self, int code, object reason):
-        self.failed = True
-        self.message = None
+        self.release()
         self.sink.on_violation(code, reason)
 
     cdef int _check_start(self, uint8_t first, uint8_t second) except -1:
@@ -350,10 +356,14 @@ cdef class FrameReader:
             return -2
         return 0
 
-    cdef int _check_size(self, uint64_t length) except -1:
+    cdef int _check_size(self, uint8_t first, uint64_t length) except -1:
         """Compared as 64-bit numbers, without a sum that could overflow."""
-        cdef uint64_t before = <uint64_t> self.message_length
-        if before > self.max_size or length > self.max_size - before:
+        cdef uint64_t before = self.delivered + <uint64_t> self.message_length
+        cdef uint64_t limit = self.max_size
+        if first & 0x40 or (not first & 0x0f and self.compressed):
+            # See COMPRESSED_EXTRA of the twin. max_size is below 2**63, so the sum fits.
+            limit += (limit >> 3) + COMPRESSED_EXTRA
+        if before > limit or length > limit - before:
             self._fail(1009, f"message of {int(before) + int(length)} bytes or more exceeds the limit of {self.max_size} bytes")
             return -2
         return 0
@@ -368,7 +378,7 @@ cdef class FrameReader:
             try:
                 result = PyUnicode_DecodeUTF8(<char *> data, length, NULL)
             except UnicodeDecodeError as exc:
-                self._fail(1007, f"text is not UTF-8 at byte {exc.start}")
+                self._fail(1007, CUT_TEXT if exc.reason == "unexpected end of data" else BAD_TEXT)
                 return None
             self.sink.on_text(result)
             return None
@@ -440,7 +450,12 @@ cdef class FrameReader:
         moved = <PyObject *> message
         Py_INCREF(moved)
         message = None
-        _PyBytes_Resize(&moved, goal)
+        try:
+            _PyBytes_Resize(&moved, goal)
+        except MemoryError:
+            # What had arrived is gone, and with it the place of the bytes to come.
+            self.release()
+            raise
         self.message = <object> moved
         Py_DECREF(moved)
 
@@ -452,7 +467,7 @@ cdef class FrameReader:
         if self.opcode == 1 and not self.compressed:
             self.utf8 = _utf8_check(self.utf8, data, length)
             if self.utf8 == 0xffffffff:
-                self._fail(1007, "text is not UTF-8")
+                self._fail(1007, BAD_TEXT)
                 return -2
         self.message_length += length
         self.remaining -= <uint64_t> length
@@ -460,18 +475,27 @@ cdef class FrameReader:
 
     cpdef object fill_buffer(self):
         cdef Py_ssize_t room
-        if not self.in_payload or self.frame & 0x08 or self.remaining < READ_DIRECT or self.failed:
+        self.offered = 0
+        if (
+            not self.in_payload
+            or self.frame & 0x08
+            or self.remaining < READ_DIRECT
+            or self.paused
+            or self.failed
+        ):
             return None
-        self._room(1 if self.remaining > <uint64_t> FIRST_ROOM else <Py_ssize_t> self.remaining)
+        self._room(<Py_ssize_t> READ_DIRECT if self.remaining > <uint64_t> FIRST_ROOM else <Py_ssize_t> self.remaining)
         room = PyBytes_GET_SIZE(self.message) - self.message_length
         if <uint64_t> room > self.remaining:
             room = <Py_ssize_t> self.remaining
+        self.offered = room
         return PyMemoryView_FromMemory(PyBytes_AS_STRING(self.message) + self.message_length, room, PyBUF_WRITE)
 
     cpdef object filled(self, Py_ssize_t count):
         cdef uint8_t *data
-        if self.message is None or count > PyBytes_GET_SIZE(self.message) - self.message_length:
+        if count < 0 or count > self.offered or self.message is None:
             raise UsageError(f"{count} bytes were put into memory that was not offered")
+        self.offered = 0
         data = <uint8_t *> PyBytes_AS_STRING(self.message) + self.message_length
         if self._arrived(data, count) == 0 and self.remaining == 0:
             self._end()
@@ -493,11 +517,13 @@ cdef class FrameReader:
         opcode = self.opcode
         compressed = self.compressed
         if fin and opcode == 1 and self.utf8:
-            self._fail(1007, "text ends inside a character of UTF-8")
+            self._fail(1007, CUT_TEXT)
             return None
+        self.delivered += <uint64_t> self.message_length
         payload = self._taken()
         if fin:
             self.opcode = 0
+            self.delivered = 0
         if self.fragments or self.started:
             # Only the first piece carries the opcode, as on the wire.
             if self.started:
@@ -531,6 +557,7 @@ cdef class FrameReader:
 
     cpdef object release(self):
         self.failed = True
+        self.offered = 0
         self.message = None
         self.control = None
 
@@ -545,7 +572,7 @@ cdef class Output:
     def __len__(self):
         return self.size()
 
-    cdef Py_ssize_t size(self):
+    cpdef Py_ssize_t size(self):
         return self.stop - self.start + self.tail_length
 
     cdef uint8_t *reserve(self, Py_ssize_t count) except NULL:
@@ -556,6 +583,12 @@ cdef class Output:
             self._fold()
         if self.start == self.stop:
             self.start = self.stop = 0
+        if self.start and self.stop + count > self.capacity and self.start >= self.capacity // 2:
+            # Most of it is sent: what is left moves to the front, lest a peer that is always a
+            # little behind makes this grow for ever.
+            memmove(self.buffer, self.buffer + self.start, self.stop - self.start)
+            self.stop -= self.start
+            self.start = 0
         if self.stop + count > self.capacity:
             goal = self.capacity * 2 if self.capacity else 512
             if goal < self.stop + count:
