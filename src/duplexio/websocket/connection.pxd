@@ -31,6 +31,8 @@ cdef class Connection(FrameSink):
     cdef readonly object rcvd_then_sent
 
     cpdef Py_ssize_t receive(self, object data, Py_ssize_t start=*, Py_ssize_t end=*) except -1
+    cpdef object fill_buffer(self)
+    cpdef object filled(self, Py_ssize_t count)
     cpdef object receive_eof(self)
     cpdef object pause(self)
     cpdef object resume(self)

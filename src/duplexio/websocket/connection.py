@@ -182,6 +182,25 @@ class Connection(FrameSink):
             return end - start
         return self.reader.feed(data, start, end)
 
+    def fill_buffer(self) -> memoryview | None:
+        """Offer memory to read a large payload into, which saves copying it.
+
+        Returns:
+            Where the next bytes from the peer are to be put, to be followed by :meth:`filled`; or
+            ``None``: then they are to be given to :meth:`receive`.
+        """
+        if self.state == CLOSED or self.reader.paused:
+            return None
+        return self.reader.fill_buffer()
+
+    def filled(self, count: int) -> None:
+        """Take note that bytes were put where :meth:`fill_buffer` said.
+
+        Args:
+            count: How many.
+        """
+        self.reader.filled(count)
+
     def receive_eof(self) -> None:
         """Take note that the transport has ended; nothing can be sent or received any more."""
         self.state = CLOSED
@@ -294,6 +313,8 @@ class Connection(FrameSink):
             code: Close code that tells the peer what it did.
             reason: Text for the peer and for the log; cut to what a close frame can carry.
         """
+        if self.state == CLOSED:
+            return
         self.reader.release()
         if self.close_sent is None and self.state == OPEN:
             self._put_close(Close(code, _cut(reason)))
