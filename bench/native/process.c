@@ -48,8 +48,13 @@ static long field_in_kib(const char *text, const char *name) {
 
 bool process_memory(pid_t pid, struct process_memory *memory) {
     char text[8192];
-    if (!read_proc(pid, "status", text, sizeof text)) return false;
-    memory->resident = field_in_kib(text, "VmRSS:");
-    memory->proportional = read_proc(pid, "smaps_rollup", text, sizeof text) ? field_in_kib(text, "\nPss:") : -1;
-    return true;
+    *memory = (struct process_memory){-1, -1};
+    if (read_proc(pid, "smaps_rollup", text, sizeof text)) {
+        memory->resident = field_in_kib(text, "\nRss:");
+        memory->proportional = field_in_kib(text, "\nPss:");
+    } else if (read_proc(pid, "status", text, sizeof text)) {
+        /* Less exact: this counter is gathered from all CPUs only now and then. */
+        memory->resident = field_in_kib(text, "VmRSS:");
+    }
+    return memory->resident >= 0;
 }

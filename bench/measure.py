@@ -1,0 +1,366 @@
+"""Starts the peers and measures them; one class for each kind of row."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from bench.native import Native
+from bench.rows import PEERS, Kind, Peer, Row
+
+BENCH = Path(__file__).parent
+START_TIMEOUT = 20.0
+"""Seconds that a server has to start listening."""
+
+Sample = dict[str, Any]
+
+
+class PeerFailed(Exception):
+    """A peer is missing or broken; the message says why, for the report."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long and how often each peer is measured."""
+
+    rounds: int
+    seconds: float
+    warm: float
+    full: bool
+
+
+@dataclass(frozen=True)
+class Cpus:
+    """Where servers and generators run; None where there is but one CPU to run on."""
+
+    server: int | None
+    generator: int | None
+
+    @classmethod
+    def choose(cls) -> Cpus:
+        """Take two CPUs, of different cores when there is a choice."""
+        usable = sorted(os.sched_getaffinity(0))
+        if len(usable) < 2:
+            return cls(None, None)
+        first = usable[0]
+        siblings = _thread_siblings(first)
+        others = [cpu for cpu in usable[1:] if cpu not in siblings] or usable[1:]
+        return cls(first, others[0])
+
+
+def _thread_siblings(cpu: int) -> set[int]:
+    path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+    try:
+        text = path.read_text()
+    except OSError:
+        return set()
+    siblings: set[int] = set()
+    for part in text.strip().split(","):
+        low, _, high = part.partition("-")
+        siblings.update(range(int(low), int(high or low) + 1))
+    return siblings
+
+
+class Machinery:
+    """What every row needs: the C programs, the CPUs, the pace, and scratch space."""
+
+    def __init__(self, native: Native, pace: Pace, scratch: Path) -> None:
+        self.native = native
+        self.pace = pace
+        self.cpus = Cpus.choose()
+        self.scratch = scratch
+        self.node_error = _install_node_modules()
+        self._certificate: tuple[Path, Path] | None = None
+
+    def certificate(self) -> tuple[Path, Path]:
+        """Make the self-signed certificate and its key, once in a run."""
+        if not self.native.tls:
+            raise PeerFailed("the generator was built without TLS: OpenSSL's headers are missing")
+        if self._certificate is None:
+            certificate, key = self.scratch / "certificate.pem", self.scratch / "key.pem"
+            openssl = shutil.which("openssl")
+            if openssl is None:
+                raise PeerFailed("no openssl program to make a certificate with")
+            command = [openssl, "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+            command += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+            command += ["-keyout", str(key), "-out", str(certificate)]
+            subprocess.run(command, check=True, capture_output=True)
+            self._certificate = certificate, key
+        return self._certificate
+
+    def command(self, peer: Peer) -> list[str]:
+        if peer.program == "limit":
+            return [str(self.native.limit)]
+        if peer.program == "node":
+            if self.node_error:
+                raise PeerFailed(self.node_error)
+            return ["node", str(BENCH / "servers" / "node_ws.js")]
+        assert peer.module is not None
+        return [sys.executable, "-m", peer.module, *peer.arguments]
+
+    def run(self, command: Sequence[str], timeout: float) -> Sample:
+        """Run a measuring program on the generator's CPU and read its line of JSON."""
+        try:
+            result = subprocess.run(
+                command,
+                cwd=BENCH.parent,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+                preexec_fn=_pinned_to(self.cpus.generator),
+            )
+        except subprocess.TimeoutExpired:
+            raise PeerFailed(f"no result after {timeout:g} s") from None
+        if result.returncode:
+            raise PeerFailed(_last_line(result.stderr) or f"exit status {result.returncode}")
+        sample: Sample = json.loads(result.stdout)
+        return sample
+
+
+def _pinned_to(cpu: int | None) -> Any:
+    if cpu is None:
+        return None
+    return lambda: os.sched_setaffinity(0, {cpu})
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def _install_node_modules() -> str | None:
+    """Install `ws`; return why not, or None."""
+    if shutil.which("node") is None:
+        return "node is not installed"
+    if (BENCH / "node_modules" / "ws").is_dir():
+        return None
+    npm = shutil.which("npm")
+    if npm is None:
+        return "npm is not installed"
+    command = [npm, "ci", "--no-audit", "--no-fund"]
+    result = subprocess.run(command, cwd=BENCH, capture_output=True, text=True, check=False)
+    return f"npm ci failed: {_last_line(result.stderr)}" if result.returncode else None
+
+
+class Server:
+    """A running echo server."""
+
+    def __init__(self, machinery: Machinery, peer: Peer, *, tls: bool) -> None:
+        command = machinery.command(peer)
+        if tls:
+            certificate, key = machinery.certificate()
+            command += ["--cert", str(certificate), "--key", str(key)]
+        self._errors: IO[bytes] = tempfile.TemporaryFile(dir=machinery.scratch)
+        self._process = subprocess.Popen(
+            command,
+            cwd=BENCH.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            preexec_fn=_pinned_to(machinery.cpus.server),
+        )
+        try:
+            self.port = self._announced_port()
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def _announced_port(self) -> int:
+        assert self._process.stdout is not None
+        # The announcement is a line; a server that dies without it closes its end of the pipe.
+        with _deadline(self._process, START_TIMEOUT):
+            line = self._process.stdout.readline()
+        found = re.match(r"listening on (\d+)", line)
+        if found is None:
+            raise PeerFailed(self.reason() or "the server did not start")
+        return int(found[1])
+
+    def reason(self) -> str:
+        """Return the last line that the server wrote on its standard error."""
+        self._errors.seek(0)
+        return _last_line(self._errors.read().decode(errors="replace"))
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._errors.close()
+
+
+@contextlib.contextmanager
+def _deadline(process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
+    """Kill the process when the block takes too long."""
+    import threading
+
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+class Contest:
+    """One row being measured: `prepare` each peer, then `measure` each in turn, then `close`."""
+
+    value_key = "cpu_us"
+
+    def __init__(self, machinery: Machinery, row: Row) -> None:
+        self.machinery = machinery
+        self.row = row
+        self.arguments = row.full_arguments if machinery.pace.full else ()
+        self.arguments = (*row.arguments, *self.arguments)
+
+    def prepare(self, name: str) -> None:
+        """Start what the peer needs. Raises PeerFailed."""
+
+    def measure(self, name: str) -> Sample:
+        """Measure once. Raises PeerFailed."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop everything."""
+
+    def generate(self, server: Server, *extra: str) -> Sample:
+        pace = self.machinery.pace
+        command = [str(self.machinery.native.load), *self.arguments]
+        command += ["--port", str(server.port), "--pid", str(server.pid)]
+        command += ["--seconds", str(pace.seconds), *extra]
+        if self.row.tls:
+            command.append("--tls")
+        try:
+            return self.machinery.run(command, timeout=pace.seconds + pace.warm + 60)
+        except PeerFailed as failure:
+            said = server.reason()
+            raise PeerFailed(f"{failure} (server: {said})" if said else str(failure)) from None
+
+
+class LoadContest(Contest):
+    """All servers run side by side, idle but for the one being measured."""
+
+    def __init__(self, machinery: Machinery, row: Row) -> None:
+        super().__init__(machinery, row)
+        self.servers: dict[str, Server] = {}
+
+    def prepare(self, name: str) -> None:
+        self.servers[name] = Server(self.machinery, PEERS[name], tls=self.row.tls)
+
+    def measure(self, name: str) -> Sample:
+        return self.generate(self.servers[name], "--warm", str(self.machinery.pace.warm))
+
+    def close(self) -> None:
+        for server in self.servers.values():
+            server.stop()
+
+
+class MemoryContest(Contest):
+    """A fresh server for each measurement, since memory that was grown once stays."""
+
+    value_key = "resident_bytes"
+
+    def measure(self, name: str) -> Sample:
+        server = Server(self.machinery, PEERS[name], tls=self.row.tls)
+        try:
+            return self.generate(server, "--warm", "1")
+        finally:
+            server.stop()
+
+
+class ClientContest(Contest):
+    """Client programs on the generator's CPU, one after the other, against the C server."""
+
+    def __init__(self, machinery: Machinery, row: Row) -> None:
+        super().__init__(machinery, row)
+        self.server = Server(machinery, PEERS["c"], tls=row.tls)
+
+    def measure(self, name: str) -> Sample:
+        pace = self.machinery.pace
+        command = [*self.machinery.command(PEERS[name]), *self.arguments]
+        command += ["--port", str(self.server.port)]
+        command += ["--seconds", str(pace.seconds), "--warm", str(pace.warm)]
+        return self.machinery.run(command, timeout=pace.seconds + pace.warm + 30)
+
+    def close(self) -> None:
+        self.server.stop()
+
+
+class DeflateContest(Contest):
+    """Programs that need no server."""
+
+    value_key = "cpu_s_per_gb"
+
+    def measure(self, name: str) -> Sample:
+        command = [*self.machinery.command(PEERS[name]), *self.arguments]
+        return self.machinery.run(command, timeout=600)
+
+
+CONTESTS: dict[Kind, type[Contest]] = {
+    Kind.LOAD: LoadContest,
+    Kind.MEMORY: MemoryContest,
+    Kind.CLIENT: ClientContest,
+    Kind.DEFLATE: DeflateContest,
+}
+
+
+@dataclass
+class RowResult:
+    """What a row gave: samples by peer, in the order of the rounds, and who failed and why."""
+
+    row: Row
+    value_key: str
+    samples: dict[str, list[Sample]]
+    failures: dict[str, str]
+    began: float
+
+
+def measure_row(machinery: Machinery, row: Row, peers: Sequence[str]) -> RowResult:
+    """Measure the peers in turn, again and again, so that what disturbs the machine hits all.
+
+    The memory of an idle connection hardly depends on the machine's load: two rounds do. A
+    deflate row is measured once when it is full, since it then lasts minutes by itself.
+    """
+    contest = CONTESTS[row.kind](machinery, row)
+    result = RowResult(row, contest.value_key, {}, {}, time.time())
+    rounds = machinery.pace.rounds
+    if row.kind is Kind.MEMORY:
+        rounds = min(rounds, 2)
+    if row.kind is Kind.DEFLATE and machinery.pace.full:
+        rounds = 1
+    try:
+        running = []
+        for name in peers:
+            try:
+                contest.prepare(name)
+                running.append(name)
+            except PeerFailed as failure:
+                result.failures[name] = str(failure)
+        for _ in range(rounds):
+            for name in running:
+                if name in result.failures:
+                    continue
+                try:
+                    result.samples.setdefault(name, []).append(contest.measure(name))
+                except PeerFailed as failure:
+                    result.failures[name] = str(failure)
+                    result.samples.pop(name, None)
+    finally:
+        contest.close()
+    return result

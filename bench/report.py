@@ -1,0 +1,374 @@
+"""Writes what was measured: a table for people, the raw numbers as JSON, and the plot."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import plot
+from bench.measure import Machinery, RowResult, Sample
+from bench.rows import PEERS, Kind, Row
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A peer's place in a row: medians over the rounds.
+
+    The ratio is the median of the ratios of each round, in which the peer and the baseline were
+    measured moments apart; `low` and `high` are its extremes.
+    """
+
+    name: str
+    value: float
+    ratio: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def title(self) -> str:
+        return PEERS[self.name].title
+
+    @property
+    def family(self) -> str:
+        return PEERS[self.name].family
+
+
+def standings(result: RowResult) -> list[Standing]:
+    """Return the peers that were measured, in the row's order."""
+    key = result.value_key
+    base = [sample[key] for sample in result.samples.get(result.row.baseline, ())]
+    found = []
+    for name in result.row.peers:
+        if name not in result.samples:
+            continue
+        values = [sample[key] for sample in result.samples[name]]
+        ratios = [value / against for value, against in zip(values, base, strict=False)]
+        if result.row.kind is Kind.MEMORY:
+            ratios = []  # a few dozen bytes of C are no unit to count in
+        found.append(
+            Standing(
+                name,
+                statistics.median(values),
+                statistics.median(ratios) if ratios else None,
+                min(ratios, default=None),
+                max(ratios, default=None),
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What duplexio wants to reach in a row, and whether it did (None: not measured)."""
+
+    text: str
+    met: bool | None
+
+    @classmethod
+    def of(cls, row: Row, places: Sequence[Standing]) -> Reach:
+        ours = [place for place in places if place.family == "duplexio"]
+        others = [place for place in places if place.family not in ("duplexio", "c")]
+        if row.reach_ratio is not None:
+            text = f"≤ {row.reach_ratio:g} × {PEERS[row.baseline].family.upper()}"
+            met = [place.ratio <= row.reach_ratio for place in ours if place.ratio is not None]
+        elif row.reach_value is not None:
+            text = f"≤ {number(row.reach_value)}"
+            met = [place.value <= row.reach_value for place in ours]
+        elif row.reach_ahead:
+            text = "ahead of all"
+            met = [place.value < other.value for place in ours for other in others]
+        else:
+            return cls("", None)
+        return cls(text, all(met) if met else None)
+
+    @property
+    def verdict(self) -> str:
+        return {True: "reached", False: "not reached", None: "not measured"}[self.met]
+
+
+def number(value: float) -> str:
+    """Three significant digits, without exponents."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} ×"
+
+
+def _median(samples: Iterable[Sample], *path: str) -> float:
+    def follow(sample: Sample) -> float:
+        value: Any = sample
+        for key in path:
+            value = value[key]
+        return float(value)
+
+    return statistics.median(follow(sample) for sample in samples)
+
+
+# What a row of each kind shows beside value and ratio: heading and how to get it.
+COLUMNS: dict[Kind, dict[str, Callable[[list[Sample]], str]]] = {
+    Kind.LOAD: {
+        "per second": lambda samples: number(_median(samples, "per_second")),
+        "latency p50, µs": lambda samples: number(_median(samples, "latency_us", "p50")),
+        "p99, µs": lambda samples: number(_median(samples, "latency_us", "p99")),
+    },
+    Kind.MEMORY: {
+        "proportional (PSS)": lambda samples: number(_median(samples, "proportional_bytes")),
+        "µs CPU to open": lambda samples: number(_median(samples, "open_cpu_us")),
+    },
+    Kind.CLIENT: {
+        "µs wall": lambda samples: number(_median(samples, "wall_us")),
+    },
+    Kind.DEFLATE: {
+        "compress": lambda samples: number(_median(samples, "compress_s_per_gb")),
+        "decompress": lambda samples: number(_median(samples, "decompress_s_per_gb")),
+        "compression": lambda samples: f"{_median(samples, 'ratio'):.2f} : 1",
+        "bytes": lambda samples: number(_median(samples, "bytes")),
+    },
+}
+
+
+def table(result: RowResult) -> list[list[str]]:
+    """Return the row's table, heading first."""
+    row = result.row
+    extra = COLUMNS[row.kind]
+    with_ratio = row.kind is not Kind.MEMORY
+    heading = ["peer", row.kind.value]
+    if with_ratio:
+        heading += [f"ratio to {PEERS[row.baseline].title}", "lowest to highest"]
+    lines = [heading + list(extra)]
+    for place in standings(result):
+        cells = [place.title, number(place.value)]
+        if with_ratio:
+            spread = "" if place.low is None else f"{place.low:.2f} to {place.high:.2f}"
+            cells += [_ratio(place.ratio), spread]
+        samples = result.samples[place.name]
+        lines.append(cells + [show(samples) for show in extra.values()])
+    return lines
+
+
+def failures(result: RowResult) -> list[str]:
+    """Name who is not in the table, and why."""
+    return [
+        f"{PEERS[name].title}: not measured: {reason}" for name, reason in result.failures.items()
+    ]
+
+
+def text(result: RowResult) -> str:
+    """Return the row for a terminal."""
+    lines = table(result)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    shown = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    ]
+    reach = Reach.of(result.row, standings(result))
+    if reach.text:
+        shown.append(f"reach: {reach.text}: {reach.verdict}")
+    return "\n".join("  " + line for line in shown + failures(result))
+
+
+def markdown_table(lines: list[list[str]]) -> str:
+    heading, *rest = lines
+    rule = ["---"] + ["--:"] * (len(heading) - 1)
+    return "\n".join("| " + " | ".join(line) + " |" for line in [heading, rule, *rest])
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where, when and how it was measured."""
+
+    date: str
+    command: str
+    commit: str
+    machine: str
+    kernel: str
+    pinning: str
+    pace: str
+    compiler: str
+    versions: dict[str, str]
+    implementation: str
+
+    @classmethod
+    def describe(cls, machinery: Machinery, arguments: Sequence[str]) -> Run:
+        cpus, pace = machinery.cpus, machinery.pace
+        pinning = "one CPU for all: server and generator were not pinned"
+        if cpus.server is not None:
+            pinning = f"server on CPU {cpus.server}, generator on CPU {cpus.generator}"
+        command = shlex.join(["python", "-m", "bench", *arguments])
+        return cls(
+            date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            command=command,
+            commit=_output("git", "describe", "--always", "--dirty"),
+            machine=f"{_cpu_model()}, {os.cpu_count()} CPUs",
+            kernel=f"{platform.system()} {platform.release()}",
+            pinning=pinning,
+            pace=f"{pace.rounds} rounds, each {pace.seconds:g} s after {pace.warm:g} s of warm-up",
+            compiler=machinery.native.compiler,
+            versions=_versions(),
+            implementation=_implementation(),
+        )
+
+
+def _output(*command: str) -> str:
+    try:
+        result = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return result.stdout.strip()
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    versions = {"Python": platform.python_version()}
+    names = {package for peer in PEERS.values() for package in peer.packages}
+    for name in ["duplexio", *sorted(names)]:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    versions["Node"] = _output("node", "--version")
+    package = Path(__file__).parent / "node_modules" / "ws" / "package.json"
+    versions["ws"] = json.loads(package.read_text())["version"] if package.exists() else "none"
+    return versions
+
+
+def _implementation() -> str:
+    """Ask a fresh interpreter whether duplexio's extensions are loaded."""
+    program = "from duplexio.websocket import kernel; print(kernel.__file__)"
+    path = _output(sys.executable, "-c", program)
+    if path == "unknown":
+        return "cannot be imported"
+    return "compiled" if path.endswith((".so", ".pyd")) else "pure Python"
+
+
+def overview(results: Sequence[RowResult]) -> list[list[str]]:
+    """One line for each row: duplexio, the best other, and the reach."""
+    lines = [["work", "unit", "limit", "duplexio", "ratio", "best other peer", "reach", ""]]
+    for result in results:
+        places = standings(result)
+        base = next((place for place in places if place.name == result.row.baseline), None)
+        ours = next((place for place in places if place.family == "duplexio"), None)
+        others = [place for place in places if place.family not in ("duplexio", "c")]
+        best = min(others, key=lambda place: place.value, default=None)
+        reach = Reach.of(result.row, places)
+        lines.append(
+            [
+                result.row.title,
+                result.row.kind.value,
+                number(base.value) if base else "failed",
+                number(ours.value) if ours else "failed",
+                _ratio(ours.ratio) if ours else "",
+                f"{number(best.value)} {_ratio(best.ratio)} ({best.title})" if best else "",
+                reach.text,
+                reach.verdict if reach.text else "",
+            ]
+        )
+    return lines
+
+
+INTRODUCTION = """\
+# Benchmarks
+
+Server CPU time per message, read from outside from the process's CPU clock (user and system, all
+threads), next to a C echo server on epoll as the limit. The peers of a row are measured in turn,
+round after round, so that what disturbs the machine hits all alike; the numbers are medians, and
+a ratio is the median of the ratios of each round. The ratios are what counts: absolute times are
+those of one machine on one day. One process each, uvloop where it is supported, no
+permessage-deflate, no logging, plain TCP over loopback unless said.
+"""
+
+
+def markdown(results: Sequence[RowResult], run: Run, plotted: str | None) -> str:
+    """Return the report."""
+    parts = [INTRODUCTION]
+    if plotted:
+        parts.append(f"![Server CPU per message, duplexio and its peers]({plotted})\n")
+    parts.append(markdown_table(overview(results)) + "\n")
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    parts.append(
+        "## How it was measured\n\n"
+        f"- {run.date}, commit {run.commit}, duplexio {run.implementation}\n"
+        f"- {run.machine}, {run.kernel}; {run.pinning}\n"
+        f"- {run.pace}; {run.compiler}\n"
+        f"- {versions}\n\n"
+        f"```sh\n{run.command}\n```\n"
+    )
+    parts.append("## Every row\n")
+    for result in results:
+        parts.append(f"### {result.row.title}\n")
+        if result.row.arguments:
+            parts.append(f"`{shlex.join(result.row.arguments)}`\n")
+        parts.append(markdown_table(table(result)) + "\n")
+        parts.extend(f"- {line}\n" for line in failures(result))
+    return "\n".join(parts)
+
+
+def write(results: Sequence[RowResult], run: Run, output: Path) -> list[Path]:
+    """Write report.md, results.json and, with matplotlib, benchmarks.svg; return the paths."""
+    output.mkdir(parents=True, exist_ok=True)
+    raw = {
+        "run": dataclasses.asdict(run),
+        "rows": {
+            result.row.name: {
+                "title": result.row.title,
+                "unit": result.row.kind.value,
+                "arguments": result.row.arguments,
+                "samples": result.samples,
+                "failures": result.failures,
+                "standings": [dataclasses.asdict(place) for place in standings(result)],
+            }
+            for result in results
+        },
+    }
+    paths = [output / "results.json", output / "report.md"]
+    paths[0].write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n")
+    svg = output / "benchmarks.svg"
+    panels = [
+        plot.Panel(
+            result.row.title,
+            result.row.kind.value,
+            [
+                plot.Bar(place.title, place.value, place.ratio, place.family)
+                for place in standings(result)
+            ],
+        )
+        for result in results
+        if result.row.name in plot.ROWS and result.samples
+    ]
+    reason = plot.draw(panels, svg)
+    if reason:
+        print(f"no plot: {reason}")
+    else:
+        paths.append(svg)
+    paths[1].write_text(markdown(results, run, None if reason else svg.name))
+    return paths

@@ -1,0 +1,177 @@
+"""What is measured: the peers and the rows, as data.
+
+A new row for the same kind of measurement is an entry in ROWS, a new peer one in PEERS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One competitor: how it is started, and what it is called.
+
+    `module` is run with `python -m`, and `program` names what is no Python: "limit" (the C
+    server) or "node". `packages` are the distributions whose versions the report states.
+    """
+
+    title: str
+    family: str
+    module: str | None = None
+    arguments: tuple[str, ...] = ()
+    program: str | None = None
+    packages: tuple[str, ...] = ()
+
+
+PEERS = {
+    "c": Peer("C epoll loop", "c", program="limit"),
+    "duplexio": Peer(
+        "duplexio", "duplexio", "bench.servers.duplexio_callback", packages=("uvloop",)
+    ),
+    "duplexio-coroutine": Peer("duplexio", "duplexio", "bench.servers.duplexio_coroutine"),
+    "duplexio-front-door": Peer(
+        "duplexio front door",
+        "duplexio",
+        "bench.servers.starlette_app",
+        ("--protocol", "duplexio"),
+        packages=("uvicorn", "starlette"),
+    ),
+    "picows": Peer(
+        "picows", "picows", "bench.servers.picows_callback", packages=("picows", "aiofastnet")
+    ),
+    "picows-coroutine": Peer("picows.websockets", "picows", "bench.servers.picows_coroutine"),
+    "websockets": Peer(
+        "websockets", "websockets", "bench.servers.websockets_asyncio", packages=("websockets",)
+    ),
+    "aiohttp": Peer("aiohttp", "aiohttp", "bench.servers.aiohttp_web", packages=("aiohttp",)),
+    "uvicorn-sansio": Peer(
+        "uvicorn, websockets-sansio",
+        "uvicorn",
+        "bench.servers.starlette_app",
+        ("--protocol", "websockets-sansio"),
+    ),
+    "uvicorn-websockets": Peer(
+        "uvicorn, websockets",
+        "uvicorn",
+        "bench.servers.starlette_app",
+        ("--protocol", "websockets"),
+    ),
+    "uvicorn-wsproto": Peer(
+        "uvicorn, wsproto",
+        "uvicorn",
+        "bench.servers.starlette_app",
+        ("--protocol", "wsproto"),
+        packages=("wsproto",),
+    ),
+    "node": Peer("Node ws", "node", program="node"),
+    # Blocking clients, against the C server.
+    "socket": Peer(
+        "socket module, no WebSocket",
+        "c",
+        "bench.clients.round_trip",
+        ("--library", "socket"),
+    ),
+    "duplexio-sync": Peer(
+        "duplexio.websocket",
+        "duplexio",
+        "bench.clients.round_trip",
+        ("--library", "duplexio"),
+    ),
+    "websocket-client": Peer(
+        "websocket-client",
+        "websocket-client",
+        "bench.clients.round_trip",
+        ("--library", "websocket-client"),
+        packages=("websocket-client",),
+    ),
+    "websockets-sync": Peer(
+        "websockets.sync",
+        "websockets",
+        "bench.clients.round_trip",
+        ("--library", "websockets"),
+    ),
+    # permessage-deflate, no sockets.
+    "websockets-deflate": Peer(
+        "websockets", "websockets", "bench.clients.deflate", ("--library", "websockets")
+    ),
+    "duplexio-deflate": Peer(
+        "duplexio",
+        "duplexio",
+        "bench.clients.deflate",
+        ("--library", "duplexio"),
+        packages=("zlib-ng", "isal"),
+    ),
+}
+
+
+class Kind(Enum):
+    """How a row is measured, and in which unit (see measure.py)."""
+
+    LOAD = "µs of server CPU per message"
+    MEMORY = "bytes of server memory per idle connection"
+    CLIENT = "µs of client CPU per round trip"
+    DEFLATE = "s of CPU per GB, there and back"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the report.
+
+    `arguments` go to the load generator (LOAD, MEMORY) or to every program of the row (CLIENT,
+    DEFLATE). Ratios are against `baseline`. What duplexio wants to reach is one of: a ratio to
+    the baseline, a value in the row's unit, or being ahead of every other peer but the baseline.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    peers: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    tls: bool = False
+    baseline: str = "c"
+    reach_ratio: float | None = None
+    reach_value: float | None = None
+    reach_ahead: bool = False
+    full_arguments: tuple[str, ...] = field(default=())
+    """Added in a full run."""
+
+
+CALLBACK = ("c", "duplexio", "picows", "websockets", "aiohttp", "node")
+COROUTINE = ("c", "duplexio-coroutine", "picows-coroutine", "websockets", "aiohttp")
+ASGI = ("c", "duplexio-front-door", "uvicorn-sansio", "uvicorn-websockets", "uvicorn-wsproto")
+OVER_TLS = ("c", "duplexio", "picows", "websockets")
+
+SMALL = ("echo", "--connections", "100", "--size", "32")
+EIGHT_KIB = ("echo", "--connections", "100", "--size", "8192")
+
+ROWS = (
+    Row("echo-32-1", "echo 32 B, 100 connections, 1 in flight", Kind.LOAD, CALLBACK, SMALL,
+        reach_ratio=1.3),
+    Row("echo-32-1-coroutine", "the same, coroutine API", Kind.LOAD, COROUTINE, SMALL,
+        reach_ratio=1.7),
+    Row("echo-32-16", "echo 32 B, 16 in flight", Kind.LOAD, CALLBACK,
+        (*SMALL, "--depth", "16"), reach_ratio=2),
+    Row("echo-32-16-coroutine", "the same, coroutine API", Kind.LOAD, COROUTINE,
+        (*SMALL, "--depth", "16"), reach_ratio=5),
+    Row("echo-8k-1", "echo 8 KiB, 1 in flight", Kind.LOAD, CALLBACK, EIGHT_KIB, reach_ratio=1.4),
+    Row("echo-256k", "echo 256 KiB binary, 10 connections", Kind.LOAD, CALLBACK,
+        ("echo", "--connections", "10", "--size", "262144", "--binary"), reach_ratio=1.3),
+    Row("connect", "connect, handshake, close", Kind.LOAD, CALLBACK, ("connect",),
+        reach_ratio=2.5),
+    Row("idle", "memory of an idle connection", Kind.MEMORY, CALLBACK,
+        ("idle", "--connections", "5000"), reach_value=2048),
+    Row("starlette", "Starlette echo 32 B, 1 in flight", Kind.LOAD, ASGI, SMALL, reach_ratio=3),
+    Row("starlette-16", "the same, 16 in flight", Kind.LOAD, ASGI, (*SMALL, "--depth", "16")),
+    Row("tls-32", "echo over TLS, 32 B, 1 in flight", Kind.LOAD, OVER_TLS, SMALL, tls=True,
+        reach_ahead=True),
+    Row("tls-8k", "echo over TLS, 8 KiB, 1 in flight", Kind.LOAD, OVER_TLS, EIGHT_KIB, tls=True,
+        reach_ahead=True),
+    Row("client", "blocking client, round trip of 32 B", Kind.CLIENT,
+        ("socket", "duplexio-sync", "websocket-client", "websockets-sync"), ("--size", "32"),
+        baseline="socket", reach_ahead=True),
+    Row("deflate", "JSON through permessage-deflate", Kind.DEFLATE,
+        ("websockets-deflate", "duplexio-deflate"), ("--bytes", "20e6"),
+        baseline="websockets-deflate", reach_ahead=True, full_arguments=("--bytes", "1e9")),
+)  # fmt: skip
