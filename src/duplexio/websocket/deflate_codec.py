@@ -1,17 +1,18 @@
 """Compressing and decompressing messages as RFC 7692 §7.2 says, without any input or output.
 
 Backend: zlib-ng (PyPI ``zlib-ng``) when it can be imported, else the standard library's zlib; only
-messages under 1 KiB sent without context takeover always use zlib, whose codes are 2 % shorter
-there. Measured on JSON, CPU seconds per GB and ratio, against zlib at ``websockets``' settings:
-512 B: 19.1 s, 2.51 (27.7 s, 2.49); 4 KiB: 8.6 s, 2.95 (16.3 s, 2.89); 64 KiB: 7.2 s, 3.02 (15.6 s,
-2.91). isal is twice as fast again and loses 7 % of the ratio; its inflate is slower on small input.
+messages under 2 KiB sent without context takeover always use zlib, which packs them 2 % better.
+CPU seconds to compress 1 GB of JSON and ratio, beside zlib as ``websockets`` sets it: messages of
+512 B 19.6 s, 2.51 (27.6 s, 2.49); of 4 KiB 8.8 s, 2.96 (16.3 s, 2.90); of 64 KiB 7.5 s, 3.03
+(15.8 s, 2.93). isal takes half of that and loses 7 % of the ratio; its inflate is slower on small
+messages.
 
 Memory: a connection that has sent or received no compressed message owns no context. A sender
-with context takeover keeps the last window of what it sent (8 KiB by default). The compressor
-itself, 164 KiB in zlib-ng, is kept for the ``COMPRESSORS.limit`` connections that sent last (128
-by default, 26 MiB at most) and is made again from that window for the others: the same output, for
-5 µs more a message. A receiver with context takeover keeps its inflate state and window (12 to
-40 KiB). Without context takeover nothing is kept between messages.
+with context takeover keeps the last window of what it sent (8 KiB by default). The compressor,
+170 to 236 KiB in zlib-ng, stays with the ``COMPRESSORS.limit`` connections that sent last (256 by
+default, 59 MiB at most) and is made again from that window for any other: the same output, for 5
+to 8 µs more a message. A receiver with context takeover keeps the state and the window of inflate
+(12 to 40 KiB). Without context takeover nothing is kept between messages.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ _SETTINGS = {"level", "memLevel", "strategy"}
 
 # Below this size zlib's blocks are shorter than zlib-ng's, in the same time, when there is no
 # context to draw from.
-_SMALL = 1024
+_SMALL = 2048
 
 # RFC 7692 §7.2.1: what a sync flush ends with, removed by the sender and put back by the receiver.
 _TAIL = b"\x00\x00\xff\xff"
@@ -101,17 +102,18 @@ class CompressorCache:
     compressor refers to the same window.
 
     Args:
-        limit: How many compressors are kept; with zlib-ng each has about 200 KiB, with zlib 96.
+        limit: How many compressors are kept; each has at most 236 KiB with zlib-ng, 166 KiB with
+            zlib, at the default settings.
 
     Attributes:
         limit: The same; may be changed at any time.
 
     Example:
         >>> COMPRESSORS.limit
-        128
+        256
     """
 
-    def __init__(self, limit: int = 128) -> None:
+    def __init__(self, limit: int = 256) -> None:
         self.limit = limit
         # Ordered by last use. Each operation on it is atomic, so that threads may share it.
         self._contexts: OrderedDict[_Context, None] = OrderedDict()
@@ -122,10 +124,14 @@ class CompressorCache:
     def used(self, context: _Context) -> None:
         """Put a context first, and drop the compressor of the last when there are too many."""
         contexts = self._contexts
+        # Not move_to_end(): another thread may drop the context in between.
+        contexts.pop(context, None)
         contexts[context] = None
-        contexts.move_to_end(context)
         while len(contexts) > self.limit:
-            contexts.popitem(last=False)[0].compressor = None
+            try:
+                contexts.popitem(last=False)[0].compressor = None
+            except KeyError:  # another thread was faster
+                break
 
     def drop(self, context: _Context) -> None:
         """Drop the compressor of a context."""
