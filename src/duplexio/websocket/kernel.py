@@ -345,18 +345,28 @@ class FrameReader:
         if self._frame & 0x08:
             self._control += piece
         else:
-            if self._opcode == 1 and not self._compressed:
-                try:
-                    self._decoder.decode(piece)
-                except UnicodeDecodeError:
-                    self._fail(1007, BAD_TEXT)
-                    return count
+            if self._opcode == 1 and not self._compressed and not self._check_text(piece):
+                return count
             if self._message is None:
                 self._message = bytearray()
             self._message += piece
         if not self._remaining:
             self._end()
         return count
+
+    def _check_text(self, piece: bytes) -> bool:
+        """Check the next bytes of a text, which may begin and end inside a character."""
+        try:
+            self._decoder.decode(piece)
+        except UnicodeDecodeError:
+            good = False
+        else:
+            # The decoder keeps the first two bytes of a surrogate until it sees the third.
+            pending = self._decoder.getstate()[0]
+            good = len(pending) < 2 or pending[0] != 0xED or pending[1] < 0xA0
+        if not good:
+            self._fail(1007, BAD_TEXT)
+        return good
 
     def fill_buffer(self) -> memoryview | None:
         """Offer memory to read a large payload into, which saves copying it.
@@ -410,8 +420,8 @@ class FrameReader:
         if fin and text and self._decoder.getstate()[0]:
             self._fail(1007, CUT_TEXT)
             return
-        payload, self._message = bytes(self._message or b""), None
-        self._delivered += len(payload)
+        message, self._message = self._message or b"", None
+        self._delivered += len(message)
         if fin:
             self._opcode = 0
             self._delivered = 0
@@ -420,13 +430,13 @@ class FrameReader:
             if self._started:
                 opcode = 0
             self._started = not fin
-            self.sink.on_fragment(opcode, payload, fin, compressed)
+            self.sink.on_fragment(opcode, bytes(message), fin, compressed)
         elif compressed:
-            self.sink.on_compressed(opcode, payload)
+            self.sink.on_compressed(opcode, bytes(message))
         elif text:
-            self.sink.on_text(payload.decode())
+            self.sink.on_text(message.decode())
         else:
-            self.sink.on_binary(payload)
+            self.sink.on_binary(bytes(message))
 
     def release(self) -> None:
         """Let go of what has arrived of a message, and read no more."""
