@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             peers = _chosen_peers(row, arguments.peers)
             if not peers:
                 continue
-            print(f"\n{row.title} ({row.kind.value})", flush=True)
+            print(f"\n{row.title} ({row.unit})", flush=True)
             result = measure_row(machinery, row, peers)
             results.append(result)
             print(report.text(result), flush=True)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -80,7 +81,6 @@ class Machinery:
         self.pace = pace
         self.cpus = Cpus.choose()
         self.scratch = scratch
-        self.node_error = _install_node_modules()
         self._certificate: tuple[Path, Path] | None = None
 
     def certificate(self) -> tuple[Path, Path]:
@@ -101,10 +101,9 @@ class Machinery:
 
     def command(self, peer: Peer) -> list[str]:
         if peer.program == "limit":
-            return [str(self.native.limit)]
+            return [str(self.native.limit), *peer.arguments]
         if peer.program == "node":
-            if self.node_error:
-                raise PeerFailed(self.node_error)
+            _install_node_modules()
             return ["node", str(BENCH / "servers" / "node_ws.js")]
         assert peer.module is not None
         return [sys.executable, "-m", peer.module, *peer.arguments]
@@ -140,18 +139,17 @@ def _last_line(text: str) -> str:
     return lines[-1] if lines else ""
 
 
-def _install_node_modules() -> str | None:
-    """Install `ws`; return why not, or None."""
-    if shutil.which("node") is None:
-        return "node is not installed"
-    if (BENCH / "node_modules" / "ws").is_dir():
-        return None
-    npm = shutil.which("npm")
-    if npm is None:
-        return "npm is not installed"
-    command = [npm, "ci", "--no-audit", "--no-fund"]
+def _install_node_modules() -> None:
+    """Install the Node peer, once. Raises PeerFailed."""
+    if (BENCH / "node_modules" / "ws").is_dir() and shutil.which("node"):
+        return
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise PeerFailed(f"{program} is not installed")
+    command = ["npm", "ci", "--no-audit", "--no-fund"]
     result = subprocess.run(command, cwd=BENCH, capture_output=True, text=True, check=False)
-    return f"npm ci failed: {_last_line(result.stderr)}" if result.returncode else None
+    if result.returncode:
+        raise PeerFailed(f"npm ci failed: {_last_line(result.stderr)}")
 
 
 class Server:
@@ -162,7 +160,7 @@ class Server:
         if tls:
             certificate, key = machinery.certificate()
             command += ["--cert", str(certificate), "--key", str(key)]
-        self._errors: IO[bytes] = tempfile.TemporaryFile(dir=machinery.scratch)
+        self._errors: IO[bytes] = tempfile.TemporaryFile(dir=machinery.scratch)  # noqa: SIM115
         self._process = subprocess.Popen(
             command,
             cwd=BENCH.parent,
@@ -208,8 +206,6 @@ class Server:
 @contextlib.contextmanager
 def _deadline(process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
     """Kill the process when the block takes too long."""
-    import threading
-
     timer = threading.Timer(seconds, process.kill)
     timer.start()
     try:

@@ -12,6 +12,7 @@ ROWS = ("echo-32-1", "echo-32-16", "echo-8k-1", "connect", "idle", "starlette")
 """What the plot shows, when it was measured."""
 
 COLUMNS = 3
+TIMES = "\N{MULTIPLICATION SIGN}"
 COLOURS = {"duplexio": "#0f766e", "c": "#9ca3af"}
 OTHER = "#c7d2e0"
 INK = "#1f2937"
@@ -32,6 +33,13 @@ class Panel:
     bars: list[Bar]
 
 
+def number(value: float) -> str:
+    """Three significant digits, without exponents."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
 def draw(panels: Sequence[Panel], path: Path) -> str | None:
     """Draw the panels; return why it could not be done, or None."""
     if not panels:
@@ -41,8 +49,15 @@ def draw(panels: Sequence[Panel], path: Path) -> str | None:
     except ImportError:
         return "matplotlib is not installed"
     matplotlib.use("svg")
-    # The same numbers give the same file: no random ids, and no date below.
-    matplotlib.rcParams.update({"svg.hashsalt": "duplexio", "font.size": 9, "text.color": INK})
+    matplotlib.rcParams.update(
+        {
+            "svg.hashsalt": "duplexio",  # the same numbers give the same file: no random ids
+            "svg.fonttype": "none",  # text stays text: small, searchable, read aloud
+            "font.family": ["DejaVu Sans", "sans-serif"],
+            "font.size": 9,
+            "text.color": INK,
+        }
+    )
     from matplotlib import pyplot
 
     columns = min(COLUMNS, len(panels))
@@ -67,15 +82,12 @@ def _draw_panel(panel: Panel, space: Any) -> None:
     colours = [COLOURS.get(bar.family, OTHER) for bar in bars]
     space.barh(range(len(bars)), [bar.value for bar in bars], color=colours, height=0.72)
     for position, bar in enumerate(bars):
-        label = f"{bar.value:,.0f}" if bar.value >= 100 else f"{bar.value:.2g}"
-        if bar.value >= 10 and bar.value < 100:
-            label = f"{bar.value:.1f}"
+        label = number(bar.value)
         if bar.ratio is not None and bar.family != "c":
-            label += f"  ({bar.ratio:.1f}×)"
+            label += f" ({bar.ratio:.1f} {TIMES})"
         weight = "bold" if bar.family == "duplexio" else "normal"
         space.text(bar.value + longest * 0.015, position, label, va="center", weight=weight)
-    names = space.set_yticks(range(len(bars)), [bar.label for bar in bars])
-    del names
+    space.set_yticks(range(len(bars)), [bar.label.replace(", ", ",\n") for bar in bars])
     for tick, bar in zip(space.get_yticklabels(), bars, strict=True):
         tick.set_color(INK)
         tick.set_weight("bold" if bar.family == "duplexio" else "normal")

@@ -19,6 +19,7 @@ from typing import Any
 
 from bench import plot
 from bench.measure import Machinery, RowResult, Sample
+from bench.plot import TIMES, number
 from bench.rows import PEERS, Kind, Row
 
 
@@ -81,7 +82,7 @@ class Reach:
         ours = [place for place in places if place.family == "duplexio"]
         others = [place for place in places if place.family not in ("duplexio", "c")]
         if row.reach_ratio is not None:
-            text = f"≤ {row.reach_ratio:g} × {PEERS[row.baseline].family.upper()}"
+            text = f"≤ {row.reach_ratio:g} {TIMES} {PEERS[row.baseline].family.upper()}"
             met = [place.ratio <= row.reach_ratio for place in ours if place.ratio is not None]
         elif row.reach_value is not None:
             text = f"≤ {number(row.reach_value)}"
@@ -98,15 +99,8 @@ class Reach:
         return {True: "reached", False: "not reached", None: "not measured"}[self.met]
 
 
-def number(value: float) -> str:
-    """Three significant digits, without exponents."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
 def _ratio(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f} ×"
+    return "" if value is None else f"{value:.2f} {TIMES}"
 
 
 def _median(samples: Iterable[Sample], *path: str) -> float:
@@ -147,7 +141,7 @@ def table(result: RowResult) -> list[list[str]]:
     row = result.row
     extra = COLUMNS[row.kind]
     with_ratio = row.kind is not Kind.MEMORY
-    heading = ["peer", row.kind.value]
+    heading = ["peer", row.unit]
     if with_ratio:
         heading += [f"ratio to {PEERS[row.baseline].title}", "lowest to highest"]
     lines = [heading + list(extra)]
@@ -263,12 +257,9 @@ def _versions() -> dict[str, str]:
 
 
 def _implementation() -> str:
-    """Ask a fresh interpreter whether duplexio's extensions are loaded."""
-    program = "from duplexio.websocket import kernel; print(kernel.__file__)"
-    path = _output(sys.executable, "-c", program)
-    if path == "unknown":
-        return "cannot be imported"
-    return "compiled" if path.endswith((".so", ".pyd")) else "pure Python"
+    """Ask a fresh interpreter which of duplexio's implementations it loads."""
+    name = _output(sys.executable, "-c", "import duplexio; print(duplexio.implementation)")
+    return {"c": "compiled", "python": "pure Python"}.get(name, name)
 
 
 def overview(results: Sequence[RowResult]) -> list[list[str]]:
@@ -284,7 +275,7 @@ def overview(results: Sequence[RowResult]) -> list[list[str]]:
         lines.append(
             [
                 result.row.title,
-                result.row.kind.value,
+                result.row.unit,
                 number(base.value) if base else "failed",
                 number(ours.value) if ours else "failed",
                 _ratio(ours.ratio) if ours else "",
@@ -341,7 +332,7 @@ def write(results: Sequence[RowResult], run: Run, output: Path) -> list[Path]:
         "rows": {
             result.row.name: {
                 "title": result.row.title,
-                "unit": result.row.kind.value,
+                "unit": result.row.unit,
                 "arguments": result.row.arguments,
                 "samples": result.samples,
                 "failures": result.failures,
@@ -356,7 +347,7 @@ def write(results: Sequence[RowResult], run: Run, output: Path) -> list[Path]:
     panels = [
         plot.Panel(
             result.row.title,
-            result.row.kind.value,
+            result.row.unit,
             [
                 plot.Bar(place.title, place.value, place.ratio, place.family)
                 for place in standings(result)

@@ -136,6 +136,12 @@ class Row:
     reach_ahead: bool = False
     full_arguments: tuple[str, ...] = field(default=())
     """Added in a full run."""
+    counted: str = "message"
+    """What a LOAD row counts."""
+
+    @property
+    def unit(self) -> str:
+        return self.kind.value.replace("message", self.counted)
 
 
 CALLBACK = ("c", "duplexio", "picows", "websockets", "aiohttp", "node")
@@ -156,10 +162,10 @@ ROWS = (
     Row("echo-32-16-coroutine", "the same, coroutine API", Kind.LOAD, COROUTINE,
         (*SMALL, "--depth", "16"), reach_ratio=5),
     Row("echo-8k-1", "echo 8 KiB, 1 in flight", Kind.LOAD, CALLBACK, EIGHT_KIB, reach_ratio=1.4),
-    Row("echo-256k", "echo 256 KiB binary, 10 connections", Kind.LOAD, CALLBACK,
-        ("echo", "--connections", "10", "--size", "262144", "--binary"), reach_ratio=1.3),
+    Row("echo-256k", "echo 256 KiB binary, 1 in flight", Kind.LOAD, CALLBACK,
+        ("echo", "--connections", "100", "--size", "262144", "--binary"), reach_ratio=1.3),
     Row("connect", "connect, handshake, close", Kind.LOAD, CALLBACK, ("connect",),
-        reach_ratio=2.5),
+        reach_ratio=2.5, counted="connection"),
     Row("idle", "memory of an idle connection", Kind.MEMORY, CALLBACK,
         ("idle", "--connections", "5000"), reach_value=2048),
     Row("starlette", "Starlette echo 32 B, 1 in flight", Kind.LOAD, ASGI, SMALL, reach_ratio=3),

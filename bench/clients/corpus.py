@@ -7,20 +7,21 @@ import random
 from collections.abc import Iterator
 from itertools import cycle, islice
 
-WORDS = (
-    "the of and to in is you that it he was for on are as with his they at be this have from or "
-    "one had by word but not what all were we when your can said there use an each which she do "
-    "how their if will up other about out many then them these so some her would make like him "
-    "into time has look two more write go see number no way could people my than first water "
-    "been call who oil its now find long down day did get come made may part server client "
-    "message connection deploy review merge release coffee meeting tomorrow please thanks"
-).split()
+VOCABULARY = """
+    the of and to in is you that it he was for on are as with his they at be this have from or
+    one had by word but not what all were we when your can said there use an each which she do
+    how their if will up other about out many then them these so some her would make like him
+    into time has look two more write go see number no way could people my than first water
+    been call who oil its now find long down day did get come made may part server client
+    message connection deploy review merge release coffee meeting tomorrow please thanks
+"""
+WORDS = VOCABULARY.split()
 NAMES = ("Ada", "Björn", "Chloé", "Dmitri", "Elif", "Fatima", "George", "Hana", "Ivan", "José")
 SYMBOLS = ("AAPL", "BTC-USD", "ETH-USD", "EURUSD", "GOOG", "MSFT", "SOL-USD", "TSLA")
 
 
 def messages(seed: int = 7) -> Iterator[bytes]:
-    """Repeat 200 messages of 4 to 64 KiB (2.7 MB in all, far more than a window) without end.
+    """Repeat 200 messages of 4 to 64 KiB (4.7 MB in all, far more than a window) without end.
 
     They are chat histories, market data and lists of records in turn, each an array filled up to
     a length that is drawn evenly on a logarithmic scale.
@@ -60,7 +61,7 @@ def _tick(chance: random.Random) -> dict[str, object]:
         "ask": round(price * 1.0003, 2),
         "volume": round(chance.expovariate(0.01), 4),
         "seq": chance.randrange(10**9),
-        "time": f"2026-11-20T{chance.randrange(24):02}:{chance.randrange(60):02}:07.{chance.randrange(10**6):06}Z",
+        "time": f"2026-11-20T{chance.randrange(24):02}:07:42.{chance.randrange(10**6):06}Z",
     }
 
 

@@ -21,7 +21,9 @@ def duplexio_pair() -> tuple[Codec, Codec]:
     from duplexio.websocket.deflate import client_extensions, server_extensions
 
     [client_factory], [server_factory] = client_extensions("deflate"), server_extensions("deflate")
-    response, server = server_factory.process_request_params(client_factory.get_request_params(), [])
+    response, server = server_factory.process_request_params(
+        client_factory.get_request_params(), []
+    )
     client = client_factory.process_response_params(response, [])
     return server.compress, client.decompress
 

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable
 
-RoundTrip = Callable[[str], str]
+RoundTrip = Callable[[str], str | bytes]
 
 
 def bare_socket(port: int, message: str) -> RoundTrip:
@@ -46,7 +46,7 @@ def duplexio_client(port: int, _: str) -> RoundTrip:
 
     ws = websocket.create_connection(f"ws://127.0.0.1:{port}/")
 
-    def round_trip(message: str) -> str:
+    def round_trip(message: str) -> str | bytes:
         ws.send(message)
         return ws.recv()
 
@@ -58,7 +58,7 @@ def websocket_client(port: int, _: str) -> RoundTrip:
 
     ws = websocket.create_connection(f"ws://127.0.0.1:{port}/")
 
-    def round_trip(message: str) -> str:
+    def round_trip(message: str) -> str | bytes:
         ws.send(message)
         return ws.recv()
 
@@ -70,7 +70,7 @@ def websockets_sync(port: int, _: str) -> RoundTrip:
 
     ws = connect(f"ws://127.0.0.1:{port}/", compression=None)
 
-    def round_trip(message: str) -> str:
+    def round_trip(message: str) -> str | bytes:
         ws.send(message)
         return ws.recv()
 

@@ -27,7 +27,7 @@ class Options:
 
     @property
     def protocol(self) -> str:
-        return self.arguments.protocol
+        return str(self.arguments.protocol)
 
     def listen(self) -> socket.socket:
         """Listen on the port (a free one by default) and say which it is.

@@ -1,5 +1,7 @@
 """duplexio, coroutine API."""
 
+from __future__ import annotations
+
 from bench.servers._common import MAX_SIZE, Options, run
 from duplexio import websocket
 

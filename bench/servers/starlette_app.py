@@ -27,12 +27,14 @@ app = Starlette(routes=[WebSocketRoute("/", echo)])
 
 def main() -> None:
     options = Options(choices=PROTOCOLS)
-    protocol: dict[str, object] = {"ws": options.protocol}
-    if options.protocol == "duplexio":
-        protocol = {"http": "duplexio.hosting.uvicorn:Protocol"}
+    http, ws = "httptools", options.protocol
+    if ws == "duplexio":
+        http, ws = "duplexio.hosting.uvicorn:Protocol", "auto"
     config = uvicorn.Config(
         app,
         loop="uvloop",
+        http=http,
+        ws=ws,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -40,7 +42,6 @@ def main() -> None:
         ws_max_size=MAX_SIZE,
         ssl_certfile=options.arguments.cert,
         ssl_keyfile=options.arguments.key,
-        **protocol,
     )
     uvicorn.Server(config).run(sockets=[options.listen()])
 
