@@ -21,15 +21,20 @@ cdef class Connection(FrameSink):
     cdef ConnectionHandler handler
     cdef public Output output
     cdef FrameReader reader
+    cdef public bint client
+    cdef public bint can_ping
     cdef readonly MaskKeys mask_keys
     cdef readonly object max_size
     cdef readonly object deflate
     cdef object decoder
-    cdef readonly int state
-    cdef readonly object close_rcvd
-    cdef readonly object close_sent
-    cdef readonly object rcvd_then_sent
+    cdef public int state
+    cdef public object close_rcvd
+    cdef public object close_sent
+    cdef public object rcvd_then_sent
 
+    cpdef object deliver_text(self, object message)
+    cpdef object deliver_close(self, int code, object reason)
+    cpdef object deliver_failure(self, int code, object reason)
     cpdef Py_ssize_t receive(self, object data, Py_ssize_t start=*, Py_ssize_t end=*) except -1
     cpdef object fill_buffer(self)
     cpdef object filled(self, Py_ssize_t count)

@@ -121,6 +121,8 @@ class Connection(FrameSink):
 
     Attributes:
         output: Where the bytes to send are put; an owner may exchange it at any time.
+        client: Whether this side is the client.
+        can_ping: Whether the protocol has pings.
         state: 1 open, 2 closing, 3 closed (the numbers of ``frames.State``).
         close_rcvd: The close frame received, if any.
         close_sent: The close frame sent, if any.
@@ -149,6 +151,8 @@ class Connection(FrameSink):
             raise UsageError("a client needs mask_keys: it must mask what it sends")
         self.handler = handler if isinstance(handler, ConnectionHandler) else _Delegate(handler)
         self.output = Output()
+        self.client = client
+        self.can_ping = True
         self.mask_keys = mask_keys if client else None
         self.max_size = max_size
         self.deflate = deflate
@@ -319,6 +323,20 @@ class Connection(FrameSink):
         if self.close_sent is None and self.state == OPEN:
             self._put_close(Close(code, _cut(reason)))
         self.state = CLOSING
+        self.handler.on_failure(code, reason)
+
+    # What a connection of another protocol, which derives from this class, tells the handler
+
+    def deliver_text(self, message: str) -> None:
+        """Tell the handler of a text message."""
+        self.handler.on_text(message)
+
+    def deliver_close(self, code: int, reason: str) -> None:
+        """Tell the handler that the peer closes."""
+        self.handler.on_close_frame(code, reason)
+
+    def deliver_failure(self, code: int, reason: str) -> None:
+        """Tell the handler that the peer broke the protocol."""
         self.handler.on_failure(code, reason)
 
     # What is sent

@@ -15,11 +15,10 @@ from codecs import getincrementaldecoder
 from io import StringIO
 
 from ..errors import UsageError
-from .connection import DEFAULT_MAX_SIZE, HandlerMethods
+from .connection import DEFAULT_MAX_SIZE, Connection, HandlerMethods
 from .exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
 from .frames import OK_CLOSE_CODES, Close, CloseCode, State
 from .hixie_handshake import Draft
-from .kernel import Output
 
 __all__ = ["HixieConnection"]
 
@@ -35,7 +34,7 @@ _SKIPPED = 4  # of a frame with its length in front
 _utf8_decoder = getincrementaldecoder("utf-8")
 
 
-class HixieConnection:
+class HixieConnection(Connection):
     """The protocol of hixie-75 or hixie-76 after the opening handshake.
 
     Both sides speak alike, so the ``client`` of :class:`.connection.Connection` makes no
@@ -73,16 +72,10 @@ class HixieConnection:
         client: bool = False,
         max_size: int | None = DEFAULT_MAX_SIZE,
     ) -> None:
-        self.handler = handler
-        self.draft = draft
+        super().__init__(handler, max_size=max_size)
         self.client = client
-        self.max_size = max_size
-        self.output = Output()
-        self.state: int = State.OPEN
-        self.close_rcvd: Close | None = None
-        self.close_sent: Close | None = None
-        self.rcvd_then_sent: bool | None = None
-        self.deflate = None
+        self.can_ping = False
+        self.draft = draft
         self._expecting = _TYPE
         self._type = 0
         # Bytes of the current frame: read so far, or still to skip.
@@ -135,6 +128,10 @@ class HixieConnection:
         self.state = State.CLOSED
         self._text = None
 
+    def fill_buffer(self) -> None:
+        """Offer no memory: everything goes through :meth:`receive`."""
+        return
+
     def pause(self) -> None:
         """Stop after the message being delivered; :meth:`receive` leaves the rest to its caller."""
         self._paused = True
@@ -162,7 +159,7 @@ class HixieConnection:
         self._expecting = _TYPE
         if self._type == 0xFF and self.draft == 76:
             self._close_arrived()
-            self.handler.on_close_frame(CloseCode.NO_STATUS_RCVD, "")
+            self.deliver_close(CloseCode.NO_STATUS_RCVD, "")
 
     def _take_payload(self, data: bytes | bytearray, pos: int, end: int) -> int:
         """Take bytes up to the 0xFF that ends a frame; return the position after them."""
@@ -193,7 +190,7 @@ class HixieConnection:
             self._text.write(text)
             text = self._text.getvalue()
             self._text = None
-        self.handler.on_text(text)
+        self.deliver_text(text)
 
     def _too_big(self, size: int) -> bool:
         if self.max_size is None or size <= self.max_size:
@@ -223,7 +220,7 @@ class HixieConnection:
         if self.close_sent is None:
             self._put_close(Close(code, reason))
         self.state = State.CLOSING
-        self.handler.on_failure(code, reason)
+        self.deliver_failure(code, reason)
 
     # What is sent
 
@@ -314,7 +311,7 @@ class HixieConnection:
         self.state = State.CLOSING
         if self.draft == 75:
             self._close_arrived()
-            self.handler.on_close_frame(CloseCode.NO_STATUS_RCVD, "")
+            self.deliver_close(CloseCode.NO_STATUS_RCVD, "")
 
     def _put_close(self, close: Close) -> None:
         self.close_sent = close

@@ -1,0 +1,68 @@
+"""Types for compiling driver.py."""
+
+from .connection cimport Connection, ConnectionHandler
+from .kernel cimport Output
+from .loopstate cimport LoopState
+
+
+cdef class Driver(ConnectionHandler):
+    cdef readonly LoopState loop_state
+    cdef readonly object options
+    cdef public object owner
+    cdef public object opening
+    cdef public object request
+    cdef public object response_head
+    cdef public object subprotocol
+    cdef readonly object transport
+    cdef readonly Connection connection
+    cdef Output pending
+    cdef object backlog
+    cdef object private
+    cdef public double due
+    cdef double ping_sent
+    cdef readonly double latency
+    cdef double read_began
+    cdef int fd
+    cdef public long slot
+    cdef int budget
+    cdef bint filling
+    cdef bint write_blocked
+    cdef readonly bint read_paused
+    cdef bint hold_reading
+    cdef bint yielding
+    cdef bint closing
+    cdef bint lost
+
+    cdef object read(self, object data, Py_ssize_t end)
+    cdef object read_done(self)
+    cdef object spend(self)
+    cpdef object feed(self, object data)
+    cpdef object read_backlog(self)
+    cdef object pause_transport(self)
+    cdef object resume_transport(self)
+    cdef bint cork(self)
+    cdef object uncork(self)
+    cdef Output out(self)
+    cdef object sent(self, Output output)
+    cpdef object send_raw(self, object data)
+    cpdef object send_shared(self, bytes data)
+    cpdef object flush_pending(self)
+    cdef object write(self, Output output)
+    cdef Py_ssize_t buffered(self)
+    cpdef object start(self, Connection connection, object rest=*)
+    cpdef object begin_close(self, int code, object reason)
+    cdef object await_end(self)
+    cpdef object close_transport(self)
+    cdef object hand_over(self)
+    cdef object finish_closing(self)
+    cpdef object refuse(self)
+    cpdef object abort(self)
+    cpdef object schedule(self, double delay)
+    cpdef object on_due(self, double now, double lag)
+    cdef object send_keepalive(self, double now)
+    cdef object on_pong(self, object payload)
+    cdef object on_close_frame(self, int code, object reason)
+    cdef object on_failure(self, int code, object reason)
+    cdef object on_started(self)
+    cdef object on_drained(self)
+    cdef object on_lost(self, object exc)

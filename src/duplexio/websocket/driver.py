@@ -1,0 +1,580 @@
+# cython: annotation_typing=False, binding=False, embedsignature=True
+"""The asyncio driver of a connection: it moves bytes, and keeps the deadlines.
+
+A :class:`Driver` is the protocol object of an asyncio transport. It begins with an *opening* (the
+opening handshake of a server or a client, which is given the bytes that arrive), and from
+:meth:`Driver.start` on drives a :class:`~duplexio.websocket.connection.Connection`. What the two
+programming interfaces add to it is in ``listener.py`` and ``stream.py``.
+
+How bytes are written: what is sent while a read is being handled is gathered in the loop's *cork*
+and goes out in one write at the end of the read; what is sent from elsewhere goes out at the end of
+the turn of the loop. On plain sockets the write goes straight to the descriptor; what the kernel
+does not take is given to the transport, and from then on the connection's own output waits until
+the transport has got rid of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol
+
+from . import rawsend
+from .connection import CLOSED, OPEN, Connection, ConnectionHandler
+from .frames import CloseCode
+from .kernel import Output
+from .loopstate import LoopState
+
+if TYPE_CHECKING:
+    from .http11 import Request
+    from .options import Options
+
+__all__ = ["CORK_LIMIT", "Driver", "Opening", "Owner"]
+
+#: Gathered bytes above this go out at once.
+CORK_LIMIT = 65536
+
+#: Messages that a read may deliver before the clock is looked at.
+FAIR_COUNT = 64
+
+#: Seconds that a read may go on delivering messages before other connections get their turn.
+FAIR_TIME = 0.001
+
+#: A wake-up later than this many seconds means that the loop was blocked, not that a peer is dead.
+BLOCKED = 0.1
+
+
+class Owner(Protocol):
+    """Who keeps the connections: a server, or the call that made a client's."""
+
+    def connection_started(self, driver: Any) -> None:
+        """The opening handshake is over."""
+
+    def connection_ended(self, driver: Any) -> None:
+        """The transport has ended, of a connection that was started or not."""
+
+
+class Opening(Protocol):
+    """The opening handshake of a connection."""
+
+    def connected(self) -> None:
+        """The transport is there."""
+
+    def received(self, data: bytes) -> None:
+        """Bytes have arrived."""
+
+    def timed_out(self) -> None:
+        """``open_timeout`` is over."""
+
+    def lost(self, exc: Exception | None) -> None:
+        """The transport has ended before the connection was started."""
+
+
+class Driver(ConnectionHandler, asyncio.BufferedProtocol):
+    """Drives one connection on an asyncio transport.
+
+    Args:
+        loop_state: What the connections of the event loop share.
+        options: Limits and times.
+        owner: Is told of the beginning and the end.
+
+    Attributes:
+        transport: The transport, also after it was closed.
+        connection: The protocol's state; ``None`` until the opening handshake is over.
+        opening: The opening handshake, to be set before the transport is connected; ``None`` when
+            somebody else calls :meth:`start`.
+        request: The request of the opening handshake; ``None`` before it.
+        response_head: The bytes of the response of the opening handshake; empty before it.
+        subprotocol: The subprotocol agreed on, or ``None``.
+    """
+
+    def __init__(self, loop_state: LoopState, options: Options, owner: Owner | None = None) -> None:
+        self.loop_state = loop_state
+        self.options = options
+        self.owner = owner
+        self.opening: Opening | None = None
+        self.request: Request | None = None
+        self.response_head = b""
+        self.subprotocol: str | None = None
+        self.transport: Any = None
+        self.connection: Connection | None = None
+        self.pending: Output | None = None  # what is sent while no read is being handled
+        self.backlog: bytes | None = None  # received, but not read while reading is paused
+        self.private: bytearray | None = None
+        self.fd = -1
+        self.slot = -1
+        self.due = 0.0
+        self.ping_sent = 0.0  # when the keepalive's ping was sent, 0 while none is on its way
+        self.latency = 0.0
+        self.budget = 0
+        self.read_began = 0.0
+        self.filling = False
+        self.write_blocked = False
+        self.read_paused = False
+        self.hold_reading = False
+        self.yielding = False
+        self.closing = False
+        self.lost = False
+
+    # The transport's side: asyncio.BufferedProtocol
+
+    def connection_made(self, transport: Any) -> None:
+        """Take the transport (called by asyncio)."""
+        self.transport = transport
+        if rawsend.AVAILABLE and transport.get_extra_info("sslcontext") is None:
+            socket = transport.get_extra_info("socket")
+            if socket is not None:
+                self.fd = socket.fileno()
+        # With a descriptor of our own, the transport is to say at once when it has bytes waiting.
+        transport.set_write_buffer_limits(0 if self.fd >= 0 else self.options.write_limit)
+        timeout = self.options.open_timeout
+        if self.opening is not None:
+            if timeout is not None:
+                self.schedule(timeout)
+            self.opening.connected()
+
+    def get_buffer(self, sizehint: int) -> Any:
+        """Return where the next bytes are to be put (called by asyncio)."""
+        if self.loop_state.outstanding:
+            if self.private is None:
+                self.private = bytearray(sizehint if sizehint > 0 else CORK_LIMIT)
+            return self.private
+        if self.connection is not None:
+            view = self.connection.fill_buffer()
+            if view is not None:
+                self.filling = True
+                return view
+        return self.loop_state.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Handle the bytes that were put there (called by asyncio)."""
+        corked = self.cork()
+        if self.filling:
+            self.filling = False
+            self.budget = FAIR_COUNT
+            if self.connection is not None:
+                self.connection.filled(nbytes)
+            self.read_done()
+        else:
+            data = self.private if self.private is not None else self.loop_state.buffer
+            if self.backlog is not None:
+                # Reading was paused, but the transport had this on its way already.
+                self.backlog += bytes(data[:nbytes])
+            else:
+                self.read(data, nbytes)
+        if corked:
+            self.uncork()
+
+    def feed(self, data: bytes) -> None:
+        """Handle bytes that were read by somebody else, such as those behind a request's head.
+
+        Args:
+            data: The bytes.
+        """
+        corked = self.cork()
+        self.read(bytearray(data), len(data))
+        if corked:
+            self.uncork()
+
+    def eof_received(self) -> None:
+        """Let the transport close itself (called by asyncio)."""
+
+    def pause_writing(self) -> None:
+        """Take note that the kernel takes no more (called by asyncio)."""
+        self.write_blocked = True
+
+    def resume_writing(self) -> None:
+        """Write what has waited (called by asyncio)."""
+        self.write_blocked = False
+        if self.pending is not None and not self.lost:
+            self.flush_pending()
+        if not self.write_blocked:
+            self.on_drained()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that the transport has ended (called by asyncio)."""
+        self.lost = True
+        self.fd = -1
+        self.pending = None
+        self.backlog = None
+        self.private = None
+        self.loop_state.timers.cancel(self)
+        opening, self.opening = self.opening, None
+        if self.connection is not None:
+            self.connection.receive_eof()
+        self.write_blocked = False
+        if opening is not None:
+            opening.lost(exc)
+        self.on_lost(exc)
+        owner, self.owner = self.owner, None
+        if owner is not None:
+            owner.connection_ended(self)
+
+    # Reading
+
+    def read(self, data: bytearray, end: int) -> None:
+        """Read ``data[:end]``; what cannot be read now becomes the backlog."""
+        used = 0
+        if self.opening is not None and self.connection is None:
+            self.opening.received(bytes(data[:end]))
+            return
+        self.budget = FAIR_COUNT
+        self.read_began = 0.0
+        if self.connection is not None:
+            used = self.connection.receive(data, 0, end)
+            if used < end:
+                self.backlog = bytes(data[used:end])
+        self.read_done()
+        if self.yielding:
+            self.yielding = False
+            self.pause_transport()
+            self.loop_state.loop.call_soon(self.read_backlog)
+
+    def read_done(self) -> None:
+        """Called when a read has been handled; for the interfaces to wake who waits."""
+
+    def spend(self) -> None:
+        """Called when a read has delivered as many messages as its budget allows.
+
+        A connection that sends without end must not starve the others.
+        """
+        self.budget = FAIR_COUNT
+        now = self.loop_state.loop.time()
+        if not self.read_began:
+            self.read_began = now
+        elif now - self.read_began > FAIR_TIME and self.connection is not None:
+            self.yielding = True
+            self.connection.pause()
+
+    def read_backlog(self) -> None:
+        """Go on with what was not read when reading was paused."""
+        if self.lost or self.hold_reading or self.connection is None:
+            return
+        self.connection.resume()
+        backlog, self.backlog = self.backlog, None
+        if backlog is not None:
+            self.feed(backlog)
+        if self.backlog is None and not self.hold_reading:
+            self.resume_transport()
+
+    def pause_transport(self) -> None:
+        """Stop reading from the transport."""
+        if not self.read_paused and not self.lost and not self.transport.is_closing():
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def resume_transport(self) -> None:
+        """Go on reading from the transport."""
+        if self.read_paused:
+            self.read_paused = False
+            if not self.lost and not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    def pause_reading(self) -> None:
+        """Stop reading: the peer will notice when the buffers between it and us are full."""
+        self.hold_reading = True
+        if self.connection is not None:
+            self.connection.pause()
+        self.pause_transport()
+
+    def resume_reading(self) -> None:
+        """Undo :meth:`pause_reading`."""
+        if self.hold_reading:
+            self.hold_reading = False
+            # Never inside the caller: its message is not dealt with yet.
+            self.loop_state.loop.call_soon(self.read_backlog)
+
+    # Writing
+
+    def cork(self) -> bool:
+        """Begin to gather what is sent; return whether this call began it."""
+        if self.loop_state.corked is not None:
+            return False
+        self.loop_state.corked = self
+        return True
+
+    def uncork(self) -> None:
+        """Write what was gathered."""
+        self.loop_state.corked = None
+        output = self.loop_state.cork
+        if output.size():
+            self.write(output)
+        if self.closing and not self.lost:
+            self.finish_closing()
+
+    def out(self) -> Output:
+        """Return the output to put bytes into now; :meth:`sent` is to be called after."""
+        if self.pending is not None:
+            return self.pending
+        if self.loop_state.corked is self:
+            return self.loop_state.cork
+        self.pending = Output()
+        if not self.write_blocked:
+            self.loop_state.flush_soon(self)
+        return self.pending
+
+    def sent(self, output: Output) -> None:
+        """Called when bytes were put into ``output``."""
+        if output.size() >= CORK_LIMIT and not self.write_blocked:
+            if output is self.pending:
+                self.flush_pending()
+            else:
+                self.write(output)
+
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes as they are: the heads of the opening handshake.
+
+        Args:
+            data: The bytes.
+        """
+        output = self.out()
+        output.append(data)
+        self.sent(output)
+
+    def send_shared(self, data: bytes) -> None:
+        """Send bytes that many connections send: they are written from where they are.
+
+        Args:
+            data: Whole frames.
+        """
+        if self.pending is not None or self.fd < 0 or self.write_blocked:
+            self.send_raw(data)
+            return
+        if self.loop_state.corked is self:
+            # What this connection sent before has to go first.
+            self.send_raw(data)
+            return
+        try:
+            count = rawsend.write_bytes(data, self.fd)
+        except OSError:
+            self.abort()
+            return
+        if count < len(data):
+            self.transport.write(data[count:])
+
+    def flush_pending(self) -> None:
+        """Write what was sent outside of a read, unless the kernel takes no more."""
+        output = self.pending
+        if output is None or self.write_blocked:
+            return
+        self.pending = None
+        self.write(output)
+
+    def write(self, output: Output) -> None:
+        """Write an output; what the kernel does not take waits in the transport."""
+        if self.lost or self.transport is None:
+            output.clear()
+            return
+        if self.write_blocked:
+            # The cork of a connection that cannot write: it becomes the connection's own.
+            if self.pending is None:
+                self.pending = Output()
+            self.pending.append(output.take())
+            return
+        if self.fd >= 0:
+            try:
+                if rawsend.write_output(output, self.fd):
+                    return
+            except OSError:
+                output.clear()
+                self.abort()
+                return
+        self.transport.write(output.take())
+
+    def buffered(self) -> int:
+        """Return how many bytes wait to be written."""
+        count = 0
+        if self.pending is not None:
+            count += self.pending.size()
+        if self.loop_state.corked is self:
+            count += self.loop_state.cork.size()
+        if self.write_blocked or self.fd < 0:
+            count += self.transport.get_write_buffer_size()
+        return count
+
+    # Life and death
+
+    def start(self, connection: Connection, rest: bytes = b"") -> None:
+        """Begin to drive a connection: the opening handshake is over.
+
+        Args:
+            connection: The protocol's state, whose handler this driver is.
+            rest: What has arrived behind the opening handshake.
+        """
+        self.opening = None
+        self.connection = connection
+        self.loop_state.timers.cancel(self)
+        interval = self.options.ping_interval
+        if interval is not None and connection.can_ping:
+            self.schedule(interval)
+        self.on_started()
+        if self.owner is not None:
+            self.owner.connection_started(self)
+        if rest:
+            self.feed(rest)
+
+    def begin_close(self, code: int, reason: str) -> None:
+        """Send a close frame, unless one was sent, and give the peer time to answer it.
+
+        Args:
+            code: Close code.
+            reason: At most 123 bytes in UTF-8.
+        """
+        connection = self.connection
+        if connection is None or connection.state != OPEN:
+            return
+        output = self.out()
+        connection.output = output
+        connection.send_close(code, reason)
+        self.await_end()
+
+    def await_end(self) -> None:
+        """Give the transport ``close_timeout`` to end, and end it then."""
+        self.ping_sent = 0.0
+        if not self.lost:
+            self.loop_state.timers.cancel(self)
+            timeout = self.options.close_timeout
+            if timeout is not None:
+                self.schedule(timeout)
+
+    def close_transport(self) -> None:
+        """Close the transport, once what waits has been written."""
+        self.closing = True
+        if self.loop_state.corked is not self:
+            self.finish_closing()
+
+    def hand_over(self) -> None:
+        """Give what still waits to the transport, which is about to be closed."""
+        self.flush_pending()
+        output, self.pending = self.pending, None
+        if output is not None and not self.lost:
+            self.transport.write(output.take())
+
+    def finish_closing(self) -> None:
+        """Close the transport, which first writes what it has."""
+        self.hand_over()
+        self.fd = -1  # it may belong to somebody else once the transport has closed it
+        self.transport.close()
+
+    def refuse(self) -> None:
+        """Close after an answer that opens no WebSocket."""
+        self.opening = None
+        self.await_end()
+        self.close_transport()
+
+    def abort(self) -> None:
+        """End the transport at once, without a close frame and without what waits."""
+        self.fd = -1
+        if self.transport is not None and not self.lost:
+            self.transport.abort()
+
+    def schedule(self, delay: float) -> None:
+        """Have :meth:`on_due` called after ``delay`` seconds."""
+        self.loop_state.timers.schedule(self, self.loop_state.loop.time() + delay)
+
+    def on_due(self, now: float, lag: float) -> None:
+        """Act on the deadline that has passed (called by the loop's timers)."""
+        connection = self.connection
+        if connection is None:
+            if self.opening is not None:
+                self.opening.timed_out()
+            else:
+                self.abort()  # it was refused, and does not take the answer
+        elif connection.state != OPEN:
+            self.abort()
+        elif not self.ping_sent:
+            self.send_keepalive(now)
+        elif lag > BLOCKED or self.read_paused:
+            # The loop was blocked, or we are not reading: the pong may be here, unread.
+            self.schedule(self.options.ping_timeout or 0)
+        else:
+            self.options.logger.info("keepalive ping timeout")
+            output = self.out()
+            connection.output = output
+            connection.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+
+    def send_keepalive(self, now: float) -> None:
+        """Send the keepalive's ping; its payload tells it from the application's pings."""
+        assert self.connection is not None
+        self.ping_sent = now
+        output = self.out()
+        self.connection.output = output
+        self.connection.send_ping(b"keepalive")
+        timeout = self.options.ping_timeout
+        if timeout is not None:
+            self.schedule(timeout)
+        else:
+            self.ping_sent = 0.0
+            self.schedule(self.options.ping_interval or 0)
+
+    # What the connection tells: connection.ConnectionHandler
+
+    def on_pong(self, payload: bytes) -> None:
+        if payload == b"keepalive" and self.ping_sent:
+            now = self.loop_state.loop.time()
+            self.latency = now - self.ping_sent
+            self.ping_sent = 0.0
+            self.loop_state.timers.schedule(
+                self, max(now, now - self.latency + (self.options.ping_interval or 0))
+            )
+
+    def on_close_frame(self, code: int, reason: str) -> None:
+        assert self.connection is not None
+        if not self.connection.client:
+            # RFC 6455 §7.1.1: the server closes the TCP connection, so that it is the server that
+            # holds the TIME_WAIT state.
+            self.close_transport()
+        self.await_end()
+
+    def on_failure(self, code: int, reason: str) -> None:
+        # Closing with unread bytes in the kernel would reset the connection, and the peer could
+        # lose our close frame. So only our half is closed now; what still comes is thrown away
+        # until the peer has closed its half, or close_timeout is over.
+        self.await_end()
+        if self.loop_state.corked is self:
+            self.write(self.loop_state.cork)
+        self.hand_over()
+        if not self.lost:
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            else:
+                self.close_transport()
+
+    # What the interfaces add
+
+    def on_started(self) -> None:
+        """Called when the opening handshake is over."""
+
+    def on_drained(self) -> None:
+        """Called when all that waited has been written."""
+
+    def on_lost(self, exc: Exception | None) -> None:
+        """Called when the transport has ended."""
+
+    # What their users can ask
+
+    @property
+    def state(self) -> int:
+        """0 connecting, 1 open, 2 closing, 3 closed (``frames.State``)."""
+        if self.connection is None:
+            return CLOSED if self.lost else 0
+        return self.connection.state
+
+    @property
+    def close_code(self) -> int | None:
+        """The close code received, 1006 if none came; ``None`` while the connection is open."""
+        return None if self.connection is None else self.connection.close_code
+
+    @property
+    def close_reason(self) -> str | None:
+        """The close reason received, empty if none came; ``None`` while the connection is open."""
+        return None if self.connection is None else self.connection.close_reason
+
+    @property
+    def remote_address(self) -> Any:
+        """The peer's address, as the socket gives it: for IP a tuple of host and port."""
+        return None if self.transport is None else self.transport.get_extra_info("peername")
+
+    @property
+    def local_address(self) -> Any:
+        """Our address, as the socket gives it."""
+        return None if self.transport is None else self.transport.get_extra_info("sockname")
