@@ -683,7 +683,9 @@ cdef class Output:
         cdef Py_buffer view
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            memcpy(self.reserve(view.len), view.buf, view.len)
+            # Room for nothing may be no memory at all, which would be taken for an error.
+            if view.len:
+                memcpy(self.reserve(view.len), view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
 
