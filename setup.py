@@ -111,7 +111,7 @@ class BuildExtensions(build_ext):
             self.give_up(error)
 
     def give_up(self, error: Exception) -> None:
-        """Raise the error where the compiled modules are required, else print once what it means."""
+        """Raise the error where compiled modules are required, else print once what it means."""
         if REQUIRED:
             raise error
         if not self.given_up:

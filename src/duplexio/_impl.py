@@ -38,8 +38,11 @@ COMPILED: tuple[str, ...] = (
     "websocket.connection",
     "websocket.driver",
     "websocket.kernel",
+    "websocket.listener",
     "websocket.loopstate",
     "websocket.rawsend",
+    "websocket.stream",
+    "websocket.wakeup",
 )
 
 
