@@ -12,7 +12,7 @@ The owner's duties: give all that is read to :meth:`Connection.receive`; after e
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
+from codecs import IncrementalDecoder, getincrementaldecoder
 from typing import Protocol
 
 from ..errors import UsageError
@@ -27,7 +27,7 @@ from .exceptions import (
 from .frames import OK_CLOSE_CODES, Close, CloseCode
 from .kernel import FrameReader, FrameSink, MaskKeys, Output
 
-__all__ = ["DEFAULT_MAX_SIZE", "Connection", "ConnectionHandler", "HandlerMethods"]
+__all__ = ["DEFAULT_MAX_SIZE", "Connection", "ConnectionHandler"]
 
 #: Largest message accepted unless told otherwise, in bytes, after decompression.
 DEFAULT_MAX_SIZE = 2**20
@@ -56,7 +56,8 @@ class ConnectionHandler:
     """What a connection tells its owner; compiled drivers derive from it.
 
     Any object with these methods can be the handler of a connection. A class that derives from
-    this one saves a call for each message when everything is compiled.
+    this one needs only those that matter to it, and saves a call for each message where it is
+    compiled, too.
     """
 
     def on_text(self, message: str) -> None:
@@ -81,32 +82,66 @@ class ConnectionHandler:
         """Notice that the peer broke the protocol; the close frame is in the output already."""
 
 
+_METHODS = (
+    "on_text",
+    "on_binary",
+    "on_fragment",
+    "on_ping",
+    "on_pong",
+    "on_close_frame",
+    "on_failure",
+)
+
+
 class _Delegate(ConnectionHandler):
-    """Calls the methods of an object that does not derive from :class:`ConnectionHandler`."""
+    """Calls the methods of a handler that compiled code cannot call directly."""
 
     def __init__(self, target: HandlerMethods) -> None:
         self.target = target
 
     def on_text(self, message: str) -> None:
-        self.target.on_text(message)
+        getattr(self.target, "on_text", _ignore)(message)
 
     def on_binary(self, message: bytes) -> None:
-        self.target.on_binary(message)
+        getattr(self.target, "on_binary", _ignore)(message)
 
     def on_fragment(self, opcode: int, payload: bytes, fin: bool) -> None:
-        self.target.on_fragment(opcode, payload, fin)
+        getattr(self.target, "on_fragment", _ignore)(opcode, payload, bool(fin))
 
     def on_ping(self, payload: bytes) -> None:
-        self.target.on_ping(payload)
+        getattr(self.target, "on_ping", _ignore)(payload)
 
     def on_pong(self, payload: bytes) -> None:
-        self.target.on_pong(payload)
+        getattr(self.target, "on_pong", _ignore)(payload)
 
     def on_close_frame(self, code: int, reason: str) -> None:
-        self.target.on_close_frame(code, reason)
+        getattr(self.target, "on_close_frame", _ignore)(code, reason)
 
     def on_failure(self, code: int, reason: str) -> None:
-        self.target.on_failure(code, reason)
+        getattr(self.target, "on_failure", _ignore)(code, reason)
+
+
+def _ignore(*_: object) -> None:
+    """What a method does that the handler does not have."""
+
+
+def _callable(handler: HandlerMethods) -> ConnectionHandler:
+    """Return the handler, or what stands for it where its methods cannot be called directly."""
+    if not isinstance(handler, ConnectionHandler):
+        missing = [name for name in _METHODS if not hasattr(handler, name)]
+        if missing:
+            raise UsageError(
+                f"the handler {handler!r} has no method {missing[0]};"
+                " derive its class from ConnectionHandler to have one that does nothing"
+            )
+        return _Delegate(handler)
+    # Methods of a compiled class are not attributes. One that is was written in Python, in a
+    # class that derives from a compiled one, whose callers would not find it.
+    if not hasattr(ConnectionHandler, "on_text") and any(
+        hasattr(handler, name) for name in _METHODS
+    ):
+        return _Delegate(handler)
+    return handler
 
 
 class Connection(FrameSink):
@@ -149,7 +184,7 @@ class Connection(FrameSink):
     ) -> None:
         if client and mask_keys is None:
             raise UsageError("a client needs mask_keys: it must mask what it sends")
-        self.handler = handler if isinstance(handler, ConnectionHandler) else _Delegate(handler)
+        self.handler = _callable(handler)
         self.output = Output()
         self.client = client
         self.can_ping = True
@@ -160,7 +195,7 @@ class Connection(FrameSink):
         self.close_rcvd: Close | None = None
         self.close_sent: Close | None = None
         self.rcvd_then_sent: bool | None = None
-        self.decoder = None
+        self.decoder: IncrementalDecoder | None = None
         self.reader = FrameReader(
             self, masked=not client, max_size=max_size, rsv1=deflate is not None
         )
@@ -231,12 +266,15 @@ class Connection(FrameSink):
         self.reader.fragments = fragments
 
     def on_text(self, message: str) -> None:
+        """Take a whole text message from the reader."""
         self.handler.on_text(message)
 
     def on_binary(self, message: bytes) -> None:
+        """Take a whole binary message from the reader."""
         self.handler.on_binary(message)
 
     def on_compressed(self, opcode: int, payload: bytes) -> None:
+        """Take a whole compressed message from the reader."""
         message = self._inflate(payload, True)
         if message is None:
             return
@@ -251,6 +289,7 @@ class Connection(FrameSink):
         self.handler.on_text(text)
 
     def on_fragment(self, opcode: int, payload: bytes, fin: bool, compressed: bool) -> None:
+        """Take a piece of a message from the reader."""
         if compressed:
             inflated = self._inflate(payload, fin)
             if inflated is None:
@@ -278,6 +317,7 @@ class Connection(FrameSink):
             return None
 
     def on_control(self, opcode: int, payload: bytes) -> None:
+        """Take a control frame from the reader, and answer it."""
         if opcode == 9:
             if self.state == OPEN:
                 # RFC 6455 §5.5.2 asks for a pong unless a close frame was received; one behind
@@ -308,6 +348,7 @@ class Connection(FrameSink):
         self.handler.on_close_frame(close.code, close.reason)
 
     def on_violation(self, code: int, reason: str) -> None:
+        """Learn from the reader that the peer broke the protocol."""
         self.fail(code, reason)
 
     def fail(self, code: int, reason: str) -> None:

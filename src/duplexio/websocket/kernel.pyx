@@ -199,7 +199,10 @@ cdef class _PythonSink(FrameSink):
 
 cdef class FrameReader:
     def __init__(self, sink, *, bint masked, max_size=None, bint rsv1=False):
-        self.sink = sink if isinstance(sink, FrameSink) else _PythonSink(sink)
+        # The methods of a compiled sink cannot be seen from Python. Those that can be were written
+        # in Python, and are not found by a call in C.
+        direct = isinstance(sink, FrameSink) and not hasattr(sink, "on_text")
+        self.sink = sink if direct else _PythonSink(sink)
         self.masked = masked
         self.rsv1 = rsv1
         if max_size is not None and max_size < 0:
