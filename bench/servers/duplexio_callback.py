@@ -7,7 +7,7 @@ from duplexio import websocket
 
 
 class Echo(websocket.Listener):
-    def on_message(self, ws: websocket.ServerConnection, message: str | bytes) -> None:
+    def on_message(self, ws: websocket.ListenerConnection, message: str | bytes) -> None:
         ws.send(message)
 
 
