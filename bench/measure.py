@@ -191,9 +191,11 @@ class Server:
         return int(found[1])
 
     def reason(self) -> str:
-        """Return the last line that the server wrote on its standard error."""
+        """Return the last line that the server wrote on its standard error, or how it ended."""
         self._errors.seek(0)
-        return _last_line(self._errors.read().decode(errors="replace"))
+        line = _last_line(self._errors.read().decode(errors="replace"))
+        status = self._process.poll()
+        return line if line or status is None else f"ended with status {status}"
 
     def stop(self) -> None:
         self._process.kill()

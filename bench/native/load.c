@@ -21,6 +21,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
@@ -486,6 +487,7 @@ static void make_payload(void) {
 int main(int argc, char **argv) {
     parse_options(argc, argv);
     if (option.tls && !(tls_context = stream_client_context())) return 1;
+    signal(SIGPIPE, SIG_IGN);   /* OpenSSL writes without MSG_NOSIGNAL */
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
