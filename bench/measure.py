@@ -187,7 +187,9 @@ class Server:
             line = self._process.stdout.readline()
         found = re.match(r"listening on (\d+)", line)
         if found is None:
-            raise PeerFailed(self.reason() or "the server did not start")
+            self._process.kill()
+            self._process.wait()
+            raise PeerFailed(self.reason())
         return int(found[1])
 
     def reason(self) -> str:
