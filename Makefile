@@ -64,7 +64,7 @@ chat: install  ## The chat room, in the browser
 
 # The fast tests of the code itself; the rest drives browsers, other servers and whole suites, for
 # which one Python and one build are enough.
-UNIT := --ignore=tests/interop --ignore=tests/conformance --ignore=tests/docs
+UNIT := $(addprefix --ignore=tests/,bench conformance docs interop)
 OTHERS = $(filter-out $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'),$(shell tools/pythons.sh | cut -d' ' -f1))
 
 .PHONY: system-packages
