@@ -76,6 +76,8 @@ class HixieConnection(Connection):
         self.client = client
         self.can_ping = False
         self.draft = draft
+        # The drafts' lengths have no end; no frame is longer than RFC 6455 could say either.
+        self._limit = 2**63 - 1 if max_size is None else max_size
         self._expecting = _TYPE
         self._type = 0
         # Bytes of the current frame: read so far, or still to skip.
@@ -124,7 +126,7 @@ class HixieConnection(Connection):
         """Take note that the transport has ended; nothing can be sent or received any more."""
         if self.draft == 75 and not self._failed:
             # The end of the transport is the only closing handshake that this draft has.
-            self._close_arrived()
+            self._closing_frame_arrived()
         self.state = State.CLOSED
         self._text = None
 
@@ -151,14 +153,17 @@ class HixieConnection(Connection):
     def _take_length(self, byte: int) -> None:
         # Python's integers do not overflow, and the limit holds before the next digit arrives.
         self._size = self._size << 7 | byte & 0x7F
-        if self._too_big(self._size) or byte & 0x80:
+        if self._size > self._limit:
+            self._refuse_size()
+            return
+        if byte & 0x80:
             return
         if self._size:
             self._expecting = _SKIPPED
             return
         self._expecting = _TYPE
         if self._type == 0xFF and self.draft == 76:
-            self._close_arrived()
+            self._closing_frame_arrived()
             self.deliver_close(CloseCode.NO_STATUS_RCVD, "")
 
     def _take_payload(self, data: bytes | bytearray, pos: int, end: int) -> int:
@@ -167,9 +172,14 @@ class HixieConnection(Connection):
         last = stop >= 0
         if not last:
             stop = end
+        room = self._limit - self._size
         self._size += stop - pos
-        if not self._too_big(self._size) and self._expecting == _TEXT:
-            self._take_text(data[pos:stop], last)
+        fits = stop - pos <= room
+        if self._expecting == _TEXT:
+            # What fits is looked at first, so that the same fault is found however bytes are cut.
+            self._take_text(data[pos : stop if fits else pos + room], last and fits)
+        if not fits and not self._failed:
+            self._refuse_size()
         if not last:
             return end
         self._expecting = _TYPE
@@ -192,20 +202,17 @@ class HixieConnection(Connection):
             self._text = None
         self.deliver_text(text)
 
-    def _too_big(self, size: int) -> bool:
-        if self.max_size is None or size <= self.max_size:
-            return False
-        self.fail(CloseCode.MESSAGE_TOO_BIG, f"frame exceeds limit of {self.max_size} bytes")
-        return True
+    def _refuse_size(self) -> None:
+        self.fail(CloseCode.MESSAGE_TOO_BIG, f"frame exceeds limit of {self._limit} bytes")
 
-    def _close_arrived(self) -> None:
+    def _closing_frame_arrived(self) -> None:
         if self.close_rcvd is not None:
             return
         self.close_rcvd = Close(CloseCode.NO_STATUS_RCVD)
         self._text = None
         self.rcvd_then_sent = self.close_sent is None
         if self.close_sent is None:
-            self._put_close(self.close_rcvd)
+            self._put_closing_frame(self.close_rcvd)
         self.state = State.CLOSING
 
     def fail(self, code: int, reason: str) -> None:
@@ -218,7 +225,7 @@ class HixieConnection(Connection):
         self._text = None
         self._failed = True
         if self.close_sent is None:
-            self._put_close(Close(code, reason))
+            self._put_closing_frame(Close(code, reason))
         self.state = State.CLOSING
         self.deliver_failure(code, reason)
 
@@ -307,13 +314,13 @@ class HixieConnection(Connection):
             return
         close = Close(code, reason)
         close.serialize()  # the same arguments are refused as with RFC 6455
-        self._put_close(close)
+        self._put_closing_frame(close)
         self.state = State.CLOSING
         if self.draft == 75:
-            self._close_arrived()
+            self._closing_frame_arrived()
             self.deliver_close(CloseCode.NO_STATUS_RCVD, "")
 
-    def _put_close(self, close: Close) -> None:
+    def _put_closing_frame(self, close: Close) -> None:
         self.close_sent = close
         if self.draft == 76:
             self.output.append(_CLOSING_FRAME)
