@@ -120,6 +120,9 @@ class TestReceivingText:
         connection.receive(b"\x28")
         assert [event[:2] for event in events] == [("failure", 1007)]
 
+    def test_no_memory_is_offered_to_read_into(self):
+        assert make()[0].fill_buffer() is None
+
     def test_pausing(self):
         recorder = Recorder()
         recorder.pause_after = 2

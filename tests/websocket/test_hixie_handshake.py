@@ -97,7 +97,9 @@ class TestRecognition:
 
     @pytest.mark.parametrize("draft", [75, 76])
     def test_rfc6455_refuses_them(self, draft):
-        with pytest.raises(InvalidHeader, match="missing Sec-WebSocket-Version") as caught:
+        with pytest.raises(
+            InvalidHeader, match=r"Version header: missing, .*legacy=True"
+        ) as caught:
             accept(make_request(draft))
         assert rejection(caught.value).status_code == 400
 
@@ -177,6 +179,11 @@ class TestHixie76Server:
         accepted = accept_hixie(make_request(76), CHALLENGE)
         assert accepted.data == ACCEPTED_76 + b"\r\n" + DIGEST
         assert (accepted.subprotocol, accepted.extensions) == (None, [])
+
+    def test_response_as_a_value_keeps_the_digest(self):
+        accepted = accept_hixie(make_request(76), CHALLENGE)
+        assert accepted.response.body == DIGEST
+        assert accepted.response.serialize() == accepted.data
 
     def test_location(self):
         request = make_request(

@@ -26,6 +26,7 @@ class TestSection3_WebSocketURIs:
             ("ws://127.0.0.1:65535/", WebSocketURI(False, "127.0.0.1", 65535, "/", "")),
             ("ws://[::1]/", WebSocketURI(False, "::1", 80, "/", "")),
             ("ws://[FE80::1]:1/", WebSocketURI(False, "fe80::1", 1, "/", "")),
+            ("ws://[fe80::1%25eth0]/", WebSocketURI(False, "fe80::1%eth0", 80, "/", "")),
             ("ws://a_b.example/", WebSocketURI(False, "a_b.example", 80, "/", "")),
             ("ws://u:p@h/", WebSocketURI(False, "h", 80, "/", "", "u", "p")),
             ("ws://u:@h/", WebSocketURI(False, "h", 80, "/", "", "u", "")),
@@ -63,8 +64,9 @@ class TestSection3_WebSocketURIs:
             ("ws://user@localhost/", "a user name and no password"),
             ("ws://u:%ff@localhost/", "isn't UTF-8"),
             ("ws://[::1/", "Invalid IPv6 URL"),
-            ("ws://[::1]x/", "."),
-            ("ws://[127.0.0.1]/", "."),
+            ("ws://[::1]x/", r"'\[::1\]x' isn't an IPv6 address in brackets and a port"),
+            ("ws://[127.0.0.1]/", "."),  # urlsplit() has messages of its own
+            ("ws://[v1.a]/", "'v1.a' isn't an IPv6 address"),
             ("ws://::1/", "there is no host"),
             ("ws://a|b/", "'a|b' isn't a valid host"),
             ("ws://a%/", "isn't a valid host"),
@@ -99,6 +101,7 @@ class TestSection3_WebSocketURIs:
             ("wss://h:443/", "h"),
             ("ws://[::1]:9/", "[::1]:9"),
             ("wss://[::1]/", "[::1]"),
+            ("ws://[fe80::1%25eth0]/", "[fe80::1]"),
         ],
     )
     def test_host_header(self, uri, host):

@@ -124,7 +124,11 @@ class Acceptance:
     @property
     def response(self) -> Response:
         """The response as a value, made anew each time; for those who want to change it."""
-        return parse_response(self.data)
+        end = self.data.index(b"\r\n\r\n") + 4
+        response = parse_response(self.data[:end])
+        # That of hixie-76 has the digest behind its head.
+        response.body = self.data[end:]
+        return response
 
 
 @dataclass(slots=True)
@@ -564,7 +568,11 @@ def _check_key(key: str) -> None:
 def _unsupported_version(fields: Mapping[str, str], versions: Collection[str]) -> InvalidHeader:
     version = fields.get("sec-websocket-version")
     if version is None:
-        return InvalidHeader("Sec-WebSocket-Version")
+        draft = "sec-websocket-key" not in fields
+        return InvalidHeader(
+            "Sec-WebSocket-Version",
+            "missing, as in the drafts of 2010, which legacy=True would serve" if draft else None,
+        )
     exc = InvalidHeaderValue(
         "Sec-WebSocket-Version", f"{version[:40]}; expected {' or '.join(versions)}"
     )

@@ -100,7 +100,8 @@ def build_host(host: str, port: int, default_port: int | None = None) -> str:
     """Write a host and a port as one, for ``Host`` headers and URIs (RFC 3986 §3.2).
 
     Args:
-        host: Name or address; an IPv6 address gets its brackets.
+        host: Name or address; an IPv6 address gets its brackets and loses its zone, which means
+            nothing to anybody else (RFC 6874 §4).
         port: The port.
         default_port: The port that is left out; ``None`` leaves out none.
 
@@ -112,7 +113,7 @@ def build_host(host: str, port: int, default_port: int | None = None) -> str:
         ('[::1]:8080', 'localhost')
     """
     if ":" in host:
-        host = f"[{host}]"
+        host = f"[{host.partition('%')[0]}]"
     return host if port == default_port else f"{host}:{port}"
 
 
@@ -159,6 +160,7 @@ def _split_authority(uri: str, authority: str, error: type[Exception]) -> tuple[
     """Split ``host[:port]``; return the host in lower case and the port, if there is one."""
     if authority.startswith("["):
         host, bracket, rest = authority[1:].partition("]")
+        host = host.replace("%25", "%")  # before a zone (RFC 6874 §2)
         try:
             ipaddress.IPv6Address(host)
         except ValueError:
