@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import plot
-from bench.measure import Machinery, RowResult, Sample
+from bench.measure import BENCH, Machinery, RowResult, Sample
 from bench.plot import TIMES, number
 from bench.rows import PEERS, Kind, Row
 
@@ -224,7 +224,7 @@ class Run:
 def _output(*command: str) -> str:
     try:
         result = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+            command, cwd=BENCH.parent, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
@@ -251,7 +251,7 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "not installed"
     versions["Node"] = _output("node", "--version")
-    package = Path(__file__).parent / "node_modules" / "ws" / "package.json"
+    package = BENCH / "node_modules" / "ws" / "package.json"
     versions["ws"] = json.loads(package.read_text())["version"] if package.exists() else "none"
     return versions
 
@@ -279,7 +279,9 @@ def overview(results: Sequence[RowResult]) -> list[list[str]]:
                 number(base.value) if base else "failed",
                 number(ours.value) if ours else "failed",
                 _ratio(ours.ratio) if ours else "",
-                f"{number(best.value)} {_ratio(best.ratio)} ({best.title})" if best else "",
+                f"{best.title}: {number(best.value)}, {_ratio(best.ratio)}".rstrip(", ")
+                if best
+                else "",
                 reach.text,
                 reach.verdict if reach.text else "",
             ]
