@@ -5,8 +5,8 @@
 
 What follows the target's name goes to libFuzzer; the folder keeps the inputs that reached
 something new. The Python form of each module is instrumented, and the compiled one has to do the
-same on every input. `tests/fuzz/asan.sh` runs this with the compiled modules under
-AddressSanitizer.
+same on every input. `python -m tests.fuzz.corpus FOLDER` writes inputs to begin with. `tools/asan.sh
+fuzz TARGET` runs the targets with the compiled modules under AddressSanitizer.
 """
 
 import importlib
@@ -24,7 +24,10 @@ def main() -> None:
         if not argument.startswith("-"):
             os.makedirs(argument, exist_ok=True)
     with atheris.instrument_imports(include=["duplexio", "duplexio_pure", "tests.fuzz"]):
-        targets = importlib.import_module("tests.fuzz.targets").TARGETS
+        targets = {
+            **importlib.import_module("tests.fuzz.targets").TARGETS,
+            **importlib.import_module("tests.fuzz.connection_targets").TARGETS,
+        }
     if name not in targets:
         raise SystemExit(f"there is no target {name!r}; there are {', '.join(targets)}")
     atheris.Setup(sys.argv, targets[name])
