@@ -22,6 +22,10 @@ cdef class Driver(ConnectionHandler):
     cdef double ping_sent
     cdef readonly double latency
     cdef double read_began
+    cdef public object complaint
+    cdef object closers
+    cdef int extensions
+    cdef bint was_paused
     cdef int fd
     cdef public long slot
     cdef int budget
@@ -57,6 +61,7 @@ cdef class Driver(ConnectionHandler):
     cdef object finish_closing(self)
     cpdef object refuse(self)
     cpdef object abort(self)
+    cpdef object check_buffered(self)
     cpdef object schedule(self, double delay)
     cpdef object on_due(self, double now, double lag)
     cdef object send_keepalive(self, double now)
@@ -66,3 +71,4 @@ cdef class Driver(ConnectionHandler):
     cdef object on_started(self)
     cdef object on_drained(self)
     cdef object on_lost(self, object exc)
+    cpdef bint busy_sending(self)

@@ -42,6 +42,11 @@ FAIR_TIME = 0.001
 #: A wake-up later than this many seconds means that the loop was blocked, not that a peer is dead.
 BLOCKED = 0.1
 
+#: How often ``ping_timeout`` begins anew for one ping because its pong may lie unread: because
+#: reading was paused meanwhile, or the loop was blocked. So a handler that takes its time is not
+#: taken for a dead peer, and a dead peer behind a handler that hangs is noticed in the end.
+PATIENCE = 10
+
 
 class Owner(Protocol):
     """Who keeps the connections: a server, or the call that made a client's."""
@@ -85,6 +90,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         request: The request of the opening handshake; ``None`` before it.
         response_head: The bytes of the response of the opening handshake; empty before it.
         subprotocol: The subprotocol agreed on, or ``None``.
+        complaint: Why this side gave the connection up; empty unless it did.
     """
 
     def __init__(self, loop_state: LoopState, options: Options, owner: Owner | None = None) -> None:
@@ -102,11 +108,15 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         self.private: bytearray | None = None
         self.fd = -1
         self.slot = -1
+        self.complaint = ""
+        self.closers: list[asyncio.Future[None]] | None = None
         self.due = 0.0
         self.ping_sent = 0.0  # when the keepalive's ping was sent, 0 while none is on its way
         self.latency = 0.0
         self.budget = 0
         self.read_began = 0.0
+        self.extensions = 0  # of the deadline of the pong
+        self.was_paused = False  # since that deadline was set
         self.filling = False
         self.write_blocked = False
         self.read_paused = False
@@ -148,21 +158,24 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Handle the bytes that were put there (called by asyncio)."""
         corked = self.cork()
-        if self.filling:
-            self.filling = False
-            self.budget = FAIR_COUNT
-            if self.connection is not None:
-                self.connection.filled(nbytes)
-            self.read_done()
-        else:
-            data = self.private if self.private is not None else self.loop_state.buffer
-            if self.backlog is not None:
-                # Reading was paused, but the transport had this on its way already.
-                self.backlog += bytes(data[:nbytes])
+        try:
+            if self.filling:
+                self.filling = False
+                self.budget = FAIR_COUNT
+                if self.connection is not None:
+                    self.connection.output = self.out()
+                    self.connection.filled(nbytes)
+                self.read_done()
             else:
-                self.read(data, nbytes)
-        if corked:
-            self.uncork()
+                data = self.private if self.private is not None else self.loop_state.buffer
+                if self.backlog is not None:
+                    # Reading was paused, but the transport had this on its way already.
+                    self.backlog += bytes(data[:nbytes])
+                else:
+                    self.read(data, nbytes)
+        finally:
+            if corked:
+                self.uncork()
 
     def feed(self, data: bytes) -> None:
         """Handle bytes that were read by somebody else, such as those behind a request's head.
@@ -171,9 +184,11 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
             data: The bytes.
         """
         corked = self.cork()
-        self.read(bytearray(data), len(data))
-        if corked:
-            self.uncork()
+        try:
+            self.read(bytearray(data), len(data))
+        finally:
+            if corked:
+                self.uncork()
 
     def eof_received(self) -> None:
         """Let the transport close itself (called by asyncio)."""
@@ -205,6 +220,10 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         if opening is not None:
             opening.lost(exc)
         self.on_lost(exc)
+        closers, self.closers = self.closers, None
+        for future in closers or ():
+            if not future.done():
+                future.set_result(None)
         owner, self.owner = self.owner, None
         if owner is not None:
             owner.connection_ended(self)
@@ -220,6 +239,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         self.budget = FAIR_COUNT
         self.read_began = 0.0
         if self.connection is not None:
+            self.connection.output = self.out()  # for what it answers by itself
             used = self.connection.receive(data, 0, end)
             if used < end:
                 self.backlog = bytes(data[used:end])
@@ -260,6 +280,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         """Stop reading from the transport."""
         if not self.read_paused and not self.lost and not self.transport.is_closing():
             self.read_paused = True
+            self.was_paused = True
             self.transport.pause_reading()
 
     def resume_transport(self) -> None:
@@ -357,6 +378,8 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         if output is None or self.write_blocked:
             return
         self.pending = None
+        if self.connection is not None and self.loop_state.corked is self:
+            self.connection.output = self.loop_state.cork
         self.write(output)
 
     def write(self, output: Output) -> None:
@@ -409,8 +432,14 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         self.on_started()
         if self.owner is not None:
             self.owner.connection_started(self)
-        if rest:
+        if not rest:
+            return
+        if asyncio.current_task() is None:
             self.feed(rest)
+        else:
+            # A message may let the task that waits for it go on in place, but not inside another.
+            self.backlog = rest
+            self.loop_state.loop.call_soon(self.read_backlog)
 
     def begin_close(self, code: int, reason: str) -> None:
         """Send a close frame, unless one was sent, and give the peer time to answer it.
@@ -467,6 +496,31 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         if self.transport is not None and not self.lost:
             self.transport.abort()
 
+    async def wait_closed(self) -> None:
+        """Wait until the connection is closed."""
+        if self.lost:
+            return
+        future = self.loop_state.loop.create_future()
+        if self.closers is None:
+            self.closers = []
+        self.closers.append(future)
+        try:
+            await future
+        finally:
+            if self.closers is not None:
+                self.closers.remove(future)
+
+    def check_buffered(self) -> None:
+        """Give a peer up that does not read what is sent without waiting for it."""
+        limit = self.options.max_buffered
+        if limit is not None and not self.complaint and self.buffered() > limit:
+            self.complaint = (
+                f"{self.buffered()} bytes wait to be written, more than max_buffered={limit}:"
+                " the peer does not read"
+            )
+            self.options.logger.warning("connection aborted: %s", self.complaint)
+            self.abort()
+
     def schedule(self, delay: float) -> None:
         """Have :meth:`on_due` called after ``delay`` seconds."""
         self.loop_state.timers.schedule(self, self.loop_state.loop.time() + delay)
@@ -480,12 +534,16 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
             else:
                 self.abort()  # it was refused, and does not take the answer
         elif connection.state != OPEN:
+            if not self.complaint:
+                self.complaint = "the closing handshake took longer than close_timeout"
             self.abort()
-        elif not self.ping_sent:
+        elif not self.ping_sent or self.options.ping_timeout is None:
             self.send_keepalive(now)
-        elif lag > BLOCKED or self.read_paused:
-            # The loop was blocked, or we are not reading: the pong may be here, unread.
-            self.schedule(self.options.ping_timeout or 0)
+        elif (lag > BLOCKED or self.was_paused) and self.extensions < PATIENCE:
+            # The loop was blocked, or we were not reading: the pong may be here, unread.
+            self.extensions += 1
+            self.was_paused = self.read_paused
+            self.schedule(self.options.ping_timeout)
         else:
             self.options.logger.info("keepalive ping timeout")
             output = self.out()
@@ -496,15 +554,13 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         """Send the keepalive's ping; its payload tells it from the application's pings."""
         assert self.connection is not None
         self.ping_sent = now
+        self.extensions = 0
+        self.was_paused = self.read_paused
         output = self.out()
         self.connection.output = output
         self.connection.send_ping(b"keepalive")
         timeout = self.options.ping_timeout
-        if timeout is not None:
-            self.schedule(timeout)
-        else:
-            self.ping_sent = 0.0
-            self.schedule(self.options.ping_interval or 0)
+        self.schedule((self.options.ping_interval or 0) if timeout is None else timeout)
 
     # What the connection tells: connection.ConnectionHandler
 
@@ -519,9 +575,10 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
 
     def on_close_frame(self, code: int, reason: str) -> None:
         assert self.connection is not None
-        if not self.connection.client:
+        if not self.connection.client or not self.connection.can_ping:
             # RFC 6455 §7.1.1: the server closes the TCP connection, so that it is the server that
-            # holds the TIME_WAIT state.
+            # holds the TIME_WAIT state. In the drafts without pings either side does, and for
+            # hixie-75 that is the whole closing handshake.
             self.close_transport()
         self.await_end()
 
@@ -529,6 +586,8 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         # Closing with unread bytes in the kernel would reset the connection, and the peer could
         # lose our close frame. So only our half is closed now; what still comes is thrown away
         # until the peer has closed its half, or close_timeout is over.
+        self.complaint = reason
+        self.resume_reading()
         self.await_end()
         if self.loop_state.corked is self:
             self.write(self.loop_state.cork)
@@ -549,6 +608,10 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
 
     def on_lost(self, exc: Exception | None) -> None:
         """Called when the transport has ended."""
+
+    def busy_sending(self) -> bool:
+        """Return whether a message is being sent in pieces, so that no other can be."""
+        return False
 
     # What their users can ask
 

@@ -6,7 +6,5 @@ from .driver cimport Driver
 cdef class ListenerConnection(Driver):
     cdef object factory
     cdef readonly object listener
-    cdef object complaint
 
-    cdef object check_buffered(self)
     cdef object callback_failed(self, object exc)

@@ -101,7 +101,6 @@ class ListenerConnection(Driver):
         super().__init__(loop_state, options, owner)
         self.factory = factory
         self.listener: Listener | None = None
-        self.complaint = ""
 
     def send(self, message: str | bytes | bytearray | memoryview) -> None:
         """Send a message; what the peer cannot take yet waits in memory.
@@ -191,17 +190,6 @@ class ListenerConnection(Driver):
         """Whether :meth:`pause_reading` holds."""
         return bool(self.hold_reading)
 
-    def check_buffered(self) -> None:
-        """Give a peer up that does not read."""
-        limit = self.options.max_buffered
-        if limit is not None and not self.complaint and self.buffered() > limit:
-            self.complaint = (
-                f"{self.buffered()} bytes wait to be written, more than max_buffered={limit}:"
-                " the peer does not read"
-            )
-            self.options.logger.warning("connection aborted: %s", self.complaint)
-            self.abort()
-
     # What the driver tells
 
     def on_started(self) -> None:
@@ -249,10 +237,6 @@ class ListenerConnection(Driver):
             self.listener.on_writable(self)
         except Exception as exc:
             self.callback_failed(exc)
-
-    def on_failure(self, code: int, reason: str) -> None:
-        self.complaint = reason
-        Driver.on_failure(self, code, reason)
 
     def on_lost(self, exc: Exception | None) -> None:
         listener = self.listener

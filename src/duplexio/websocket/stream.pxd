@@ -16,7 +16,7 @@ cdef class StreamConnection(Driver):
     cdef bint receiving
     cdef object sending
     cdef object drainers
-    cdef object closers
+    cdef object cause
     cdef object pings
     cdef int sends
     cdef long unsent

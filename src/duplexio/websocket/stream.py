@@ -10,11 +10,17 @@ import asyncio
 from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .connection import CLOSED, OPEN
 from .driver import Driver, Owner
-from .exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
+from .exceptions import (
+    ConcurrencyError,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    InvalidState,
+)
 from .frames import CloseCode
 from .loopstate import LoopState
 from .wakeup import Wakeup
@@ -55,10 +61,10 @@ class StreamConnection(Driver):
         self.receiving = False
         self.sending: asyncio.Future[None] | None = None  # somebody sends a message in pieces
         self.drainers: list[asyncio.Future[None]] | None = None
-        self.closers: list[asyncio.Future[None]] | None = None
         self.pings: dict[bytes, tuple[asyncio.Future[float], float]] | None = None
         self.sends = 0
         self.unsent = 0
+        self.cause: BaseException | None = None
         self.discarding = False
         self.high = options.max_queue[0] if options.max_queue is not None else -1
         self.low = options.max_queue[1] if options.max_queue is not None else -1
@@ -95,8 +101,9 @@ class StreamConnection(Driver):
 
         Raises:
             ConnectionClosed: When the connection is closed and all messages were received.
+            ConnectionClosedError: When ``decode`` is ``True`` and a binary message is not UTF-8,
+                which closes the connection with 1007.
             ConcurrencyError: When another task is receiving.
-            UnicodeDecodeError: When ``decode`` is ``True`` and a binary message is not UTF-8.
         """
         if self.receiving:
             raise self.busy()
@@ -107,12 +114,19 @@ class StreamConnection(Driver):
             message = await self.rest_of_message()
         if decode is None:
             return message
-        if decode:
-            return message if isinstance(message, str) else message.decode()
-        return message.encode() if isinstance(message, str) else message
+        if not decode:
+            return message.encode() if isinstance(message, str) else message
+        if isinstance(message, str):
+            return message
+        try:
+            return message.decode()
+        except UnicodeDecodeError as exc:
+            await self.refuse_text(exc)
 
     async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[str | bytes]:
         """Receive the next message in the pieces in which it was sent.
+
+        Cancelling it before the first piece has come is safe.
 
         Args:
             decode: As for :meth:`recv`.
@@ -122,16 +136,17 @@ class StreamConnection(Driver):
             cannot be told from the next one, so leaving it earlier closes the connection.
 
         Raises:
-            ConnectionClosed: When the connection is closed.
+            ConnectionClosed: When the connection is closed; see :meth:`recv`.
             ConcurrencyError: When another task is receiving.
         """
         if self.receiving:
             raise self.busy()
-        if self.connection is not None:
-            self.connection.set_fragments(True)
-        complete = False
+        connection = self.connection
+        if connection is None:
+            raise self.closed()
+        connection.set_fragments(True)
+        begun = complete = False
         decoder = None
-        first = True
         try:
             while not complete:
                 while not self.messages:
@@ -139,30 +154,41 @@ class StreamConnection(Driver):
                 self.receiving = True
                 piece = self.messages.popleft()
                 self.refill()
+                data = piece
                 if not isinstance(piece, Fragment):
                     complete = True
-                    if decode is not None and decode != isinstance(piece, str):
-                        piece = piece.decode() if isinstance(piece, bytes) else piece.encode()
-                    if self.connection is not None and not self.messages:
-                        self.connection.set_fragments(False)
-                    yield piece
-                    break
-                if first:
-                    first = False
-                    if decode or (decode is None and piece.opcode == 1):
-                        decoder = _utf8_decoder()
-                complete = piece.fin
-                if complete and self.connection is not None:
-                    self.connection.set_fragments(False)
-                if decoder is None:
-                    yield piece.payload
+                    if decode is not None and isinstance(piece, str) and not decode:
+                        data = piece.encode()
+                    elif decode and not isinstance(piece, str):
+                        data = piece.decode()
                 else:
-                    yield decoder.decode(piece.payload, piece.fin)
+                    complete = piece.fin
+                    if not begun and (decode or (decode is None and piece.opcode == 1)):
+                        decoder = _utf8_decoder()
+                    data = piece.payload
+                    if decoder is not None:
+                        data = decoder.decode(data, complete)
+                begun = True
+                yield data
                 self.receiving = False
+        except UnicodeDecodeError as exc:
+            complete = True
+            await self.refuse_text(exc)
         finally:
             self.receiving = False
-            if not complete and not self.lost:
-                self.begin_close(CloseCode.INTERNAL_ERROR, "a message was not received to its end")
+            connection.set_fragments(False)
+            if begun and not complete and not self.lost:
+                self.close_soon(CloseCode.INTERNAL_ERROR, "a message was not received to its end")
+
+    async def refuse_text(self, exc: UnicodeDecodeError) -> NoReturn:
+        """Fail the connection: a message that should be text is not."""
+        if self.connection is not None and not self.lost:
+            self.cause = exc
+            output = self.out()
+            self.connection.output = output
+            self.connection.fail(CloseCode.INVALID_DATA, f"{exc.reason} at position {exc.start}")
+            await self.wait_closed()
+        raise self.closed()
 
     def busy(self) -> ConcurrencyError:
         return ConcurrencyError(
@@ -233,8 +259,20 @@ class StreamConnection(Driver):
     def closed(self) -> ConnectionClosed:
         """Return the exception that tells how the connection was closed."""
         if self.connection is None:
-            return ConnectionClosed(None, None)
-        return self.connection.closed_error()
+            return ConnectionClosedError(None, None)
+        error = self.connection.closed_error()
+        if self.cause is not None:
+            error.__cause__ = self.cause
+        if self.complaint:
+            error.add_note(self.complaint)
+        return error
+
+    async def raise_closed(self) -> NoReturn:
+        """Wait for the end of a connection that is closing, and raise how it was closed."""
+        if self.connection is None and not self.lost:
+            raise InvalidState("the connection is not open yet; wait for the opening handshake")
+        await self.wait_closed()
+        raise self.closed()
 
     # Sending
 
@@ -255,11 +293,14 @@ class StreamConnection(Driver):
             text: ``True`` and ``False`` send any of them as text or as binary.
 
         Raises:
-            ConnectionClosed: When the connection is closed.
+            ConnectionClosed: When the connection is closed; while it is closing, as soon as that
+                is over.
             TypeError: When the message is of another type.
         """
         while self.sending is not None:
             await asyncio.shield(self.sending)
+        if self.connection is None or self.connection.state != OPEN:
+            await self.raise_closed()
         if isinstance(message, (str, bytes, bytearray, memoryview)):
             self.send_whole(message, text)
             if self.write_blocked or self.fd < 0:
@@ -282,10 +323,9 @@ class StreamConnection(Driver):
             )
 
     def send_whole(self, message: Any, text: bool | None) -> None:
-        """Send a message of one frame."""
+        """Send a message of one frame, on a connection that is open."""
         connection = self.connection
-        if connection is None or connection.state != OPEN:
-            raise self.closed()
+        assert connection is not None
         output = self.out()
         connection.output = output
         if isinstance(message, str):
@@ -331,13 +371,18 @@ class StreamConnection(Driver):
             raise
         except BaseException:
             if began:
-                self.begin_close(CloseCode.INTERNAL_ERROR, "error in fragmented message")
+                self.close_soon(CloseCode.INTERNAL_ERROR, "error in fragmented message")
             raise
         finally:
             self.sending.set_result(None)
             self.sending = None
 
+    def busy_sending(self) -> bool:
+        """Return whether a message is being sent in pieces, so that no other can be."""
+        return self.sending is not None
+
     def send_piece(self, opcode: int, piece: Any, fin: bool) -> None:
+        """Send a piece of a message."""
         connection = self.connection
         if connection is None or connection.state != OPEN:
             raise self.closed()
@@ -379,7 +424,8 @@ class StreamConnection(Driver):
         """
         connection = self.connection
         if connection is None or connection.state != OPEN:
-            raise self.closed()
+            await self.raise_closed()
+        assert connection is not None
         if self.pings is None:
             self.pings = {}
         if data is None:
@@ -413,7 +459,8 @@ class StreamConnection(Driver):
         """
         connection = self.connection
         if connection is None or connection.state != OPEN:
-            raise self.closed()
+            await self.raise_closed()
+        assert connection is not None
         output = self.out()
         connection.output = output
         connection.send_pong(data.encode() if isinstance(data, str) else bytes(data))
@@ -431,8 +478,10 @@ class StreamConnection(Driver):
         Raises:
             UsageError: When the code may not be sent, or the reason is too long.
         """
-        while self.sending is not None:
-            await asyncio.shield(self.sending)
+        if self.sending is not None:
+            # RFC 6455 §5.4: no message can begin inside another, but a close frame may stand there.
+            # Waiting for the rest of the message could take for ever.
+            code, reason = CloseCode.INTERNAL_ERROR, "close during fragmented message"
         self.close_soon(code, reason)
         await self.wait_closed()
 
@@ -445,16 +494,6 @@ class StreamConnection(Driver):
         # The answer to our close frame stands behind whatever else the peer has sent.
         self.discarding = True
         self.resume_reading()
-
-    async def wait_closed(self) -> None:
-        """Wait until the connection is closed."""
-        if self.lost:
-            return
-        future = self.loop_state.loop.create_future()
-        if self.closers is None:
-            self.closers = []
-        self.closers.append(future)
-        await future
 
     # What the driver tells
 
@@ -510,13 +549,11 @@ class StreamConnection(Driver):
                 future.set_result(None)
 
     def on_lost(self, exc: Exception | None) -> None:
+        if self.cause is None:
+            self.cause = exc
         if self.receiver is not None:
             self.receiver.wake(False)
         self.on_drained()
-        closers, self.closers = self.closers, None
-        for future in closers or ():
-            if not future.done():
-                future.set_result(None)
         pings, self.pings = self.pings, None
         for waiting, _ in (pings or {}).values():
             if not waiting.done():
