@@ -65,7 +65,8 @@ def compiled_sources() -> list[Path]:
 
 def extensions() -> list[Extension]:
     """Return one extension per compiled module, named as it is imported."""
-    arguments = [] if sys.platform == "win32" else ["-O3"]
+    # What Cython generates has functions that it does not use.
+    arguments = [] if sys.platform == "win32" else ["-O3", "-Wno-unused-function"]
     return [
         Extension(
             ".".join(source.relative_to(SOURCE).with_suffix("").parts),
@@ -91,23 +92,40 @@ class BuildExtensions(build_ext):
         if self.inplace:
             self.remove_stale()
 
-    def build_extension(self, ext: Extension) -> None:
-        """Translate one module to C and compile it, both only when something has changed."""
+    def finalize_options(self) -> None:
+        """Use every core."""
+        super().finalize_options()
+        if not self.parallel:
+            self.parallel = os.cpu_count()
+
+    def build_extensions(self) -> None:
+        """Translate the modules to C, one after the other, then compile them side by side."""
         from Cython.Build import cythonize
         from Cython.Compiler.Errors import CompileError as CythonError
 
+        translated = []
+        for ext in self.extensions:
+            try:
+                ext.sources = cythonize(
+                    [ext],
+                    build_dir=GENERATED.as_posix(),
+                    compiler_directives={"language_level": 3},
+                    show_all_warnings=False,
+                    force=bool(self.force),
+                    quiet=True,
+                )[0].sources
+            except CythonError as error:
+                self.give_up(error)
+            else:
+                translated.append(ext)
+        self.extensions = translated
+        super().build_extensions()
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compile one module if its C is newer than what is built."""
         try:
-            translated = cythonize(
-                [ext],
-                build_dir=GENERATED.as_posix(),
-                compiler_directives={"language_level": 3},
-                show_all_warnings=False,
-                force=bool(self.force),
-                quiet=True,
-            )[0]
-            ext.sources = translated.sources
             super().build_extension(ext)
-        except (CCompilerError, BaseError, CythonError) as error:
+        except (CCompilerError, BaseError) as error:
             self.give_up(error)
 
     def give_up(self, error: Exception) -> None:

@@ -76,6 +76,15 @@ def test_without_a_compiler_it_goes_on_and_says_so(tree):
     assert "this installation is pure" in ran.stderr
 
 
+def test_what_cython_refuses_is_left_out_or_an_error(tree):
+    (tree / "src" / "duplexio" / "kernel.pyx").write_text("def twice(x: return\n")
+    ran = build(tree, DUPLEXIO_REQUIRE_EXTENSIONS="1")
+    assert ran.returncode != 0
+    ran = build(tree)
+    assert ran.returncode == 0, ran.stderr
+    assert built(tree) == ["state"]
+
+
 def test_required_extensions_make_a_failure_an_error(tree):
     ran = build(tree, CC="/bin/false", DUPLEXIO_REQUIRE_EXTENSIONS="1")
     assert ran.returncode != 0
