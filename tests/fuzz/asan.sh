@@ -23,7 +23,7 @@ CFLAGS="$flags" LDFLAGS="-fsanitize=address,undefined" DUPLEXIO_REQUIRE_EXTENSIO
     $python setup.py --quiet build --build-base build/asan --build-lib build/asan/lib >/dev/null
 
 if [[ $# -eq 0 ]]; then
-    set -- -m pytest -q tests/websocket/test_kernel.py tests/fuzz
+    set -- -m pytest -q tests/websocket/test_kernel*.py tests/websocket/test_connection*.py tests/fuzz
 fi
 
 # PYTHONMALLOC: Python's own allocator would hide what lies beyond an object's end. Python leaks by

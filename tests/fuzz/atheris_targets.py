@@ -4,9 +4,9 @@
     python -m tests.fuzz.atheris_targets kernel -max_total_time=600 build/fuzz/kernel
 
 What follows the target's name goes to libFuzzer; the folder keeps the inputs that reached
-something new. The Python form of each module is instrumented, and the compiled one has to do the
-same on every input. `python -m tests.fuzz.corpus FOLDER` writes inputs to begin with. `tools/asan.sh
-fuzz TARGET` runs the targets with the compiled modules under AddressSanitizer.
+something new, and `python -m tests.fuzz.corpus build/fuzz/kernel` puts some there to begin with. The
+Python form of each module is instrumented, and the compiled one has to do the same on every input.
+`tests/fuzz/asan.sh` runs this with the compiled modules under AddressSanitizer.
 """
 
 import importlib
