@@ -99,7 +99,12 @@ test-python-%: build-%
 .PHONY: test-all
 test-all: system-packages build interop-packages  ## The slow tests too: whole conformance suites, soak
 	DUPLEXIO_IMPL=c $(BIN)/python -m pytest -m "" $(PYTEST)
-	$(MAKE) --no-print-directory test-pure test-pythons
+	$(MAKE) --no-print-directory asan test-pure test-pythons
+
+.PHONY: asan
+asan: install  ## The kernels' and the fuzz tests on a build under AddressSanitizer and UBSan
+	@echo "== tests under sanitizers"
+	tests/fuzz/asan.sh
 
 .PHONY: coverage
 coverage: build  ## Lines and branches that the unit tests reach (pure Python: C code is not seen)

@@ -3,20 +3,29 @@
 # else name what will be skipped. In CI a missing program is an error.
 set -euo pipefail
 
-# program, Debian package, what is not tested without it
+# program (or a file), Debian package, what is not tested without it
 needed="
 cc        gcc           the compiled modules
 chromium  chromium      the chat room in a real browser
 nginx     nginx-light   deployment behind a proxy
 node      nodejs        other implementations written in JavaScript
 npm       npm           other implementations written in JavaScript
+openssl   openssl       the benchmark over TLS
+/usr/include/openssl/ssl.h libssl-dev the benchmark over TLS
 "
+
+present() {
+    case $1 in
+    /*) [[ -e $1 ]] ;;
+    *) command -v "$1" >/dev/null || [[ -x /usr/sbin/$1 ]] ;;
+    esac
+}
 
 missing=()
 packages=()
 while read -r program package _; do
     [[ -n $program ]] || continue
-    if ! command -v "$program" >/dev/null && [[ ! -x /usr/sbin/$program ]]; then
+    if ! present "$program"; then
         missing+=("$program")
         packages+=("$package")
     fi
