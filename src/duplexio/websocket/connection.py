@@ -78,6 +78,9 @@ class ConnectionHandler:
     def on_close_frame(self, code: int, reason: str) -> None:
         """Notice the peer's close frame; the answer is in the output already."""
 
+    def on_failing(self) -> None:
+        """Last chance to deal with the messages that came before what broke the protocol."""
+
     def on_failure(self, code: int, reason: str) -> None:
         """Notice that the peer broke the protocol; the close frame is in the output already."""
 
@@ -361,6 +364,7 @@ class Connection(FrameSink):
         if self.state == CLOSED:
             return
         self.reader.release()
+        self.handler.on_failing()
         if self.close_sent is None and self.state == OPEN:
             self._put_close(Close(code, _cut(reason)))
         self.state = CLOSING
