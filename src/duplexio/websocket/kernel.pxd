@@ -80,5 +80,7 @@ cdef class MaskKeys:
     cdef object entropy
     cdef object pool
     cdef Py_ssize_t position
+    cdef object __weakref__
 
     cpdef object next(self)
+    cpdef object forget(self)

@@ -537,7 +537,7 @@ class MaskKeys:
         4
     """
 
-    __slots__ = ("_entropy", "_pool", "_position")
+    __slots__ = ("__weakref__", "_entropy", "_pool", "_position")
 
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
         self._entropy = entropy
@@ -559,3 +559,8 @@ class MaskKeys:
             at = 0
         self._position = at + 4
         return self._pool[at : at + 4]
+
+    def forget(self) -> None:
+        """Forget the keys that are drawn already, as a forked process must."""
+        self._pool = b""
+        self._position = 0

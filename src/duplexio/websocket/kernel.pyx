@@ -728,3 +728,6 @@ cdef class MaskKeys:
             at = 0
         self.position = at + 4
         return PyBytes_FromStringAndSize(PyBytes_AS_STRING(pool) + at, 4)
+
+    cpdef object forget(self):
+        self.pool = None

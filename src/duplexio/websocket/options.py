@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import UsageError
 from .connection import DEFAULT_MAX_SIZE
 
-__all__ = ["Logger", "Options", "queue_limits"]
+__all__ = ["Logger", "Options", "make_options", "queue_limits"]
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
-def queue_limits(max_queue: int | None | tuple[int | None, int | None]) -> tuple[int, int] | None:
+def queue_limits(max_queue: int | tuple[int | None, int | None] | None) -> tuple[int, int] | None:
     """Turn the ``max_queue`` argument into a pair of limits.
 
     Args:
@@ -76,5 +77,37 @@ class Options:
                 )
         for name in ("max_size", "write_limit", "max_buffered"):
             value = getattr(self, name)
-            if value is not None and value < 0:
+            if value is not None and (not isinstance(value, int) or value < 0):
                 raise UsageError(f"{name} is {value!r}; expected bytes, 0 or more")
+
+
+def make_options(
+    *,
+    max_queue: int | tuple[int | None, int | None] | None,
+    write_limit: int | tuple[int, int | None],
+    logger: Logger | None,
+    **others: Any,
+) -> Options:
+    """Make options of the arguments of ``serve`` and ``connect``.
+
+    Args:
+        max_queue: See :func:`queue_limits`.
+        write_limit: A limit, or a pair of which the second number is ignored: writing resumes when
+            all is written.
+        logger: Where to log; ``None`` for the default.
+        others: The attributes of :class:`Options` that are the same as the arguments.
+
+    Returns:
+        The options.
+
+    Raises:
+        UsageError: When a value is wrong.
+    """
+    options = Options(
+        max_queue=queue_limits(max_queue),
+        write_limit=write_limit[0] if isinstance(write_limit, tuple) else write_limit,
+        **others,
+    )
+    if logger is not None:
+        options.logger = logger
+    return options
