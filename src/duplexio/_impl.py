@@ -32,19 +32,6 @@ Implementation = Literal["c", "python"]
 
 VARIABLE = "DUPLEXIO_IMPL"
 
-#: The compiled modules, relative to the package. setup.py compiles what has a `.pyx` or a
-#: `.pxd`; a test holds this list to it.
-COMPILED: tuple[str, ...] = (
-    "websocket.connection",
-    "websocket.driver",
-    "websocket.kernel",
-    "websocket.listener",
-    "websocket.loopstate",
-    "websocket.rawsend",
-    "websocket.stream",
-    "websocket.wakeup",
-)
-
 
 class SourceOnlyFinder:
     """Find the submodules of one package as Python source, and nothing else.
@@ -74,39 +61,53 @@ class SourceOnlyFinder:
         return None
 
 
-def missing(folder: Path, compiled: Sequence[str] = COMPILED) -> list[str]:
-    """Return which compiled modules are not built for this Python.
+def compiled_modules(folder: Path) -> list[str]:
+    """Return the modules that have a compiled form, built or not.
+
+    They are those with a `.pyx`, or with a `.pxd` beside their `.py`: what setup.py compiles. The
+    Cython sources are installed with the package, so the answer is the same everywhere.
 
     Args:
         folder: the package's folder.
-        compiled: names relative to the package, dotted.
 
     Returns:
-        The names without a file, in the order given.
+        Names relative to the package, dotted and sorted.
+    """
+    names = set()
+    for parent, _, files in os.walk(folder):
+        for file in files:
+            stem, _, suffix = file.rpartition(".")
+            if suffix == "pyx" or (suffix == "pxd" and f"{stem}.py" in files):
+                names.add(".".join((*Path(parent).relative_to(folder).parts, stem)))
+    return sorted(names)
+
+
+def missing(folder: Path) -> list[str]:
+    """Return which of the compiled modules are not built for this Python.
+
+    Args:
+        folder: the package's folder.
+
+    Returns:
+        Names relative to the package, dotted and sorted.
     """
     return [
         name
-        for name in compiled
+        for name in compiled_modules(folder)
         if not any(
-            folder.joinpath(*name.split(".")).with_suffix(suffix).exists()
+            os.path.exists(os.path.join(folder, *name.split(".")) + suffix)
             for suffix in EXTENSION_SUFFIXES
         )
     ]
 
 
-def select(
-    package: str,
-    folder: Path,
-    environ: Mapping[str, str] = os.environ,
-    compiled: Sequence[str] = COMPILED,
-) -> Implementation:
+def select(package: str, folder: Path, environ: Mapping[str, str] = os.environ) -> Implementation:
     """Choose the implementation and make the following imports of the package follow it.
 
     Args:
         package: the package's import name.
         folder: the package's folder.
         environ: where `DUPLEXIO_IMPL` is looked up.
-        compiled: the modules that have a compiled form.
 
     Returns:
         `"c"` or `"python"`.
@@ -121,7 +122,7 @@ def select(
             f"{VARIABLE} is {wanted!r}; it can be 'auto' (compiled modules if they are there), "
             "'c' (an error without them) or 'python' (never them)."
         )
-    absent = missing(folder, compiled)
+    absent = missing(folder)
     if wanted == "c" and absent:
         raise ImportError(
             f"{VARIABLE} is 'c', but {package} has no compiled modules for Python "

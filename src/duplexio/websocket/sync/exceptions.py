@@ -96,6 +96,10 @@ class WebSocketTimeoutException(WebSocketException):
     """The server did not answer, or take what was sent, in time."""
 
 
+class ConnectTimeout(WebSocketTimeoutException, TimeoutError):
+    """The server could not be connected to in time; also Python's own exception for it."""
+
+
 class WebSocketProxyException(ProxyError):
     """Connecting through a proxy failed."""
 
@@ -150,9 +154,20 @@ def connection_lost(error: OSError) -> WebSocketConnectionClosedException:
     Returns:
         An exception that is also of the same built-in class, where that is one of the usual ones.
     """
-    for kind in (ConnectionReset, ConnectionBroken, ConnectionAborted):
-        if isinstance(error, kind.__mro__[2]):
-            lost: WebSocketConnectionClosedException = kind(str(error))
-            lost.errno = error.errno  # type: ignore[attr-defined]
+    for builtin, kind in _BOTH:
+        if isinstance(error, builtin):
+            lost = kind(str(error))
+            lost.errno = error.errno
+            lost.strerror = error.strerror
             return lost
     return WebSocketConnectionClosedException(str(error))
+
+
+_BOTH: tuple[
+    tuple[type[OSError], type[ConnectionReset] | type[ConnectionBroken] | type[ConnectionAborted]],
+    ...,
+] = (
+    (ConnectionResetError, ConnectionReset),
+    (BrokenPipeError, ConnectionBroken),
+    (ConnectionAbortedError, ConnectionAborted),
+)
