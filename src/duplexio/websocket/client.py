@@ -16,9 +16,9 @@ from typing import Any, Generic, Literal, TypeVar, cast, overload
 from .. import __version__
 from ..errors import UsageError
 from .client_opening import ClientOpening, HixieOpening
+from .coroutine import CoroutineConnection
 from .deflate import client_extensions
 from .dialing import choose_proxy, dial
-from .endpoint import EndpointConnection
 from .exceptions import ConcurrencyError, InvalidStatus, SecurityError
 from .frames import CloseCode
 from .handshake import ClientHandshake, build_key
@@ -44,7 +44,7 @@ ListenerLike = Listener | Callable[[], Listener]
 ConnectionT = TypeVar("ConnectionT", "ClientConnection", ListenerConnection)
 
 
-class ClientConnection(EndpointConnection):
+class ClientConnection(CoroutineConnection):
     """A connection of a client.
 
     Attributes:

@@ -156,6 +156,7 @@ class Connection(FrameSink):
         max_size: Largest message accepted, in bytes after decompression; ``None`` for no limit.
         deflate: The negotiated permessage-deflate extension, if any.
         mask_keys: Where a client's masking keys come from.
+        output: Where the bytes to send are put at first; a new one by default.
 
     Attributes:
         output: Where the bytes to send are put; an owner may exchange it at any time.
@@ -184,11 +185,12 @@ class Connection(FrameSink):
         max_size: int | None = DEFAULT_MAX_SIZE,
         deflate: PerMessageDeflate | None = None,
         mask_keys: MaskKeys | None = None,
+        output: Output | None = None,
     ) -> None:
         if client and mask_keys is None:
             raise UsageError("a client needs mask_keys: it must mask what it sends")
         self.handler = _callable(handler)
-        self.output = Output()
+        self.output = Output() if output is None else output
         self.client = client
         self.can_ping = True
         self.mask_keys = mask_keys if client else None

@@ -10,8 +10,7 @@ cdef class Driver(ConnectionHandler):
     cdef readonly object options
     cdef public object owner
     cdef public object opening
-    cdef public object request
-    cdef public object response_head
+    cdef public object head
     cdef public object subprotocol
     cdef readonly object transport
     cdef readonly Connection connection
@@ -21,7 +20,6 @@ cdef class Driver(ConnectionHandler):
     cdef public double due
     cdef double ping_sent
     cdef readonly double latency
-    cdef double read_began
     cdef public object complaint
     cdef object closers
     cdef int extensions
@@ -29,13 +27,13 @@ cdef class Driver(ConnectionHandler):
     cdef int fd
     cdef public long slot
     cdef int budget
-    cdef bint filling
-    cdef bint write_blocked
-    cdef readonly bint read_paused
-    cdef bint hold_reading
-    cdef bint yielding
-    cdef bint closing
-    cdef bint lost
+    cdef unsigned char filling
+    cdef unsigned char write_blocked
+    cdef unsigned char read_paused
+    cdef unsigned char hold_reading
+    cdef unsigned char yielding
+    cdef unsigned char closing
+    cdef unsigned char lost
 
     cdef object read(self, object data, Py_ssize_t end)
     cdef object read_done(self)
@@ -68,6 +66,7 @@ cdef class Driver(ConnectionHandler):
     cdef object on_pong(self, object payload)
     cdef object on_close_frame(self, int code, object reason)
     cdef object on_failure(self, int code, object reason)
+    cpdef object keep_response(self, object head)
     cdef object on_started(self)
     cdef object on_drained(self)
     cdef object on_lost(self, object exc)

@@ -16,16 +16,17 @@ the transport has got rid of it.
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import rawsend
 from .connection import CLOSED, OPEN, Connection, ConnectionHandler
 from .frames import CloseCode
+from .http11 import Request, parse_request
 from .kernel import Output
 from .loopstate import LoopState
 
 if TYPE_CHECKING:
-    from .http11 import Request
     from .options import Options
 
 __all__ = ["CORK_LIMIT", "Driver", "Opening", "Owner"]
@@ -87,8 +88,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         connection: The protocol's state; ``None`` until the opening handshake is over.
         opening: The opening handshake, to be set before the transport is connected; ``None`` when
             somebody else calls :meth:`start`.
-        request: The request of the opening handshake; ``None`` before it.
-        response_head: The bytes of the response of the opening handshake; empty before it.
+        head: The request of the opening handshake, or the bytes of its head.
         subprotocol: The subprotocol agreed on, or ``None``.
         complaint: Why this side gave the connection up; empty unless it did.
     """
@@ -98,8 +98,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         self.options = options
         self.owner = owner
         self.opening: Opening | None = None
-        self.request: Request | None = None
-        self.response_head = b""
+        self.head: bytes | Request = b""
         self.subprotocol: str | None = None
         self.transport: Any = None
         self.connection: Connection | None = None
@@ -114,7 +113,6 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         self.ping_sent = 0.0  # when the keepalive's ping was sent, 0 while none is on its way
         self.latency = 0.0
         self.budget = 0
-        self.read_began = 0.0
         self.extensions = 0  # of the deadline of the pong
         self.was_paused = False  # since that deadline was set
         self.filling = False
@@ -237,7 +235,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
             self.opening.received(bytes(data[:end]))
             return
         self.budget = FAIR_COUNT
-        self.read_began = 0.0
+        self.loop_state.read_began = 0.0
         if self.connection is not None:
             self.connection.output = self.out()  # for what it answers by itself
             used = self.connection.receive(data, 0, end)
@@ -259,9 +257,9 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         """
         self.budget = FAIR_COUNT
         now = self.loop_state.loop.time()
-        if not self.read_began:
-            self.read_began = now
-        elif now - self.read_began > FAIR_TIME and self.connection is not None:
+        if not self.loop_state.read_began:
+            self.loop_state.read_began = now
+        elif now - self.loop_state.read_began > FAIR_TIME and self.connection is not None:
             self.yielding = True
             self.connection.pause()
 
@@ -553,7 +551,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
     def send_keepalive(self, now: float) -> None:
         """Send the keepalive's ping; its payload tells it from the application's pings."""
         assert self.connection is not None
-        self.ping_sent = now
+        self.ping_sent = perf_counter()  # the clock of some loops is coarse
         self.extensions = 0
         self.was_paused = self.read_paused
         output = self.out()
@@ -567,7 +565,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
     def on_pong(self, payload: bytes) -> None:
         if payload == b"keepalive" and self.ping_sent:
             now = self.loop_state.loop.time()
-            self.latency = now - self.ping_sent
+            self.latency = perf_counter() - self.ping_sent
             self.ping_sent = 0.0
             self.loop_state.timers.schedule(
                 self, max(now, now - self.latency + (self.options.ping_interval or 0))
@@ -600,6 +598,9 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
 
     # What the interfaces add
 
+    def keep_response(self, head: bytes) -> None:
+        """Called with the response of the opening handshake, for those who keep it."""
+
     def on_started(self) -> None:
         """Called when the opening handshake is over."""
 
@@ -614,6 +615,18 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         return False
 
     # What their users can ask
+
+    @property
+    def request(self) -> Request | None:
+        """The request of the opening handshake; ``None`` before it has arrived.
+
+        It is parsed when it is first asked for: an idle connection owns no more than its bytes.
+        """
+        if isinstance(self.head, bytes):
+            if not self.head:
+                return None
+            self.head = parse_request(self.head)
+        return self.head
 
     @property
     def state(self) -> int:

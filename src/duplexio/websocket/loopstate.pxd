@@ -1,6 +1,6 @@
 """Types for compiling loopstate.py."""
 
-from .kernel cimport Output
+from .kernel cimport MaskKeys, Output
 
 
 cdef class LoopState:
@@ -10,7 +10,8 @@ cdef class LoopState:
     cdef readonly Output cork
     cdef public object corked
     cdef readonly object timers
+    cdef readonly MaskKeys mask_keys
     cdef list unflushed
-    cdef readonly long turn
+    cdef double read_began
 
     cpdef object flush_soon(self, object driver)

@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from .kernel import Output
+from .masks import system_mask_keys
 from .timers import TimerWheel
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class LoopState:
         cork: Gathers what the connection being read sends.
         corked: The connection being read.
         timers: The deadlines of all connections.
+        read_began: When the current read had used up its budget of messages for the first time, in
+            seconds of the loop's clock; 0 before that.
+        mask_keys: Where the masking keys of all clients come from: one pool for all keeps each
+            connection small.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -46,8 +51,9 @@ class LoopState:
         self.cork = Output()
         self.corked: Driver | None = None
         self.timers = TimerWheel(loop)
+        self.mask_keys = system_mask_keys()
         self.unflushed: list[Driver] = []
-        self.turn = 0
+        self.read_began = 0.0
 
     def flush_soon(self, driver: Driver) -> None:
         """Flush a connection's output at the end of this turn of the loop.
@@ -61,7 +67,6 @@ class LoopState:
 
     def _flush(self) -> None:
         unflushed, self.unflushed = self.unflushed, []
-        self.turn += 1
         for driver in unflushed:
             driver.flush_pending()
 

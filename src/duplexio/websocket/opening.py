@@ -11,21 +11,22 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from ..errors import ProtocolError
 from .connection import Connection
-from .exceptions import InvalidOrigin, SecurityError
+from .exceptions import InvalidOrigin
 from .handshake import DRAFT_VERSIONS, Acceptance, accept, reject, rejection
 from .hixie import HixieConnection
-from .hixie_handshake import CHALLENGE_SIZE, accept_hixie, hixie_draft
+from .hixie_handshake import CHALLENGE_SIZE, Draft, accept_hixie, hixie_draft
 from .http11 import Request, Response, find_head_end, parse_request
 from .origins import SAME_ORIGIN, Origins
 
 __all__ = ["MAX_EARLY_BYTES", "ServerOpening", "ServerPolicy"]
 
-#: Bytes that a client may send behind its request before it has the answer.
+#: Bytes that a client may send behind its request before it has the answer; reading pauses then.
 MAX_EARLY_BYTES = 2**16
 
 
@@ -37,7 +38,7 @@ class ServerPolicy:
         origins: Which origins are allowed; see :data:`.origins.Origins`.
         extensions: Factories of the supported extensions.
         subprotocols: Supported subprotocols, in order of preference.
-        select_subprotocol: Chooses one of those that a client offers.
+        select_subprotocol: Called with the connection and what its client offers; chooses one.
         process_request: Called with connection and request; may return the response, and may be
             a coroutine function.
         process_response: Called with connection, request and response; may return another one,
@@ -50,7 +51,7 @@ class ServerPolicy:
     origins: Origins = SAME_ORIGIN
     extensions: Sequence[Any] = ()
     subprotocols: Sequence[str] | None = None
-    select_subprotocol: Callable[[Sequence[str]], str | None] | None = None
+    select_subprotocol: Callable[[Any, Sequence[str]], str | None] | None = None
     process_request: Callable[[Any, Request], Any] | None = None
     process_response: Callable[[Any, Request, Response], Any] | None = None
     extra: bytes = b""
@@ -66,7 +67,17 @@ class ServerOpening:
         policy: What the server accepts.
     """
 
-    __slots__ = ("_buffer", "_done", "_driver", "_policy", "_request", "_searched", "_task")
+    __slots__ = (
+        "_buffer",
+        "_done",
+        "_draft",
+        "_driver",
+        "_held",
+        "_policy",
+        "_request",
+        "_searched",
+        "_task",
+    )
 
     def __init__(self, driver: Any, policy: ServerPolicy) -> None:
         self._driver = driver
@@ -74,8 +85,10 @@ class ServerOpening:
         self._buffer = b""
         self._searched = 0
         self._request: Request | None = None
+        self._draft: Draft | None = None  # hixie, when the request is of that kind
         self._task: asyncio.Task[None] | None = None
         self._done = False
+        self._held = False
 
     # What the driver tells
 
@@ -95,14 +108,13 @@ class ServerOpening:
                     return
                 self._request = parse_request(self._buffer[:end])
                 self._buffer = self._buffer[end:]
+                if self._policy.legacy:
+                    self._draft = hixie_draft(self._request)
             elif self._task is not None:
-                if len(self._buffer) > MAX_EARLY_BYTES:
-                    raise SecurityError(
-                        f"more than {MAX_EARLY_BYTES} bytes behind the request, before its answer"
-                    )
+                self._hold()
                 return
-            if self._needs_challenge() and len(self._buffer) < CHALLENGE_SIZE:
-                return
+            if self._draft == 76 and len(self._buffer) < CHALLENGE_SIZE:
+                return  # eight bytes that the head does not announce are still to come
             self._process()
         except Exception as exc:
             self._refuse(exc)
@@ -122,6 +134,8 @@ class ServerOpening:
 
     def unavailable(self) -> None:
         """Answer that the server is about to stop."""
+        if self._task is not None:
+            self._task.cancel()
         self._respond(
             reject(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -138,25 +152,24 @@ class ServerOpening:
 
     # What it does
 
-    def _needs_challenge(self) -> bool:
-        """Tell whether eight bytes must follow the head (hixie-76)."""
-        return (
-            self._policy.legacy
-            and self._request is not None
-            and hixie_draft(self._request) == 76
-        )
+    def _hold(self) -> None:
+        """Stop reading when a client sends much before it has the answer."""
+        if len(self._buffer) > MAX_EARLY_BYTES and not self._held:
+            self._held = True
+            self._driver.pause_reading()
 
     def _process(self) -> None:
         """Let the application look at the request, then answer it."""
         request = self._request
         assert request is not None
         policy = self._policy
-        self._driver.request = request
+        self._driver.head = request
         response = None
         if policy.process_request is not None:
             response = policy.process_request(self._driver, request)
             if inspect.isawaitable(response):
                 self._task = asyncio.ensure_future(self._process_later(request, response))
+                self._hold()
                 return
         self._answer(request, response)
 
@@ -183,9 +196,12 @@ class ServerOpening:
 
     def _accept(self, request: Request) -> Acceptance:
         policy = self._policy
-        if policy.legacy and hixie_draft(request) is not None:
+        select = policy.select_subprotocol
+        if select is not None:
+            select = partial(select, self._driver)
+        if self._draft is not None:
             challenge = b""
-            if self._needs_challenge():
+            if self._draft == 76:
                 challenge = self._buffer[:CHALLENGE_SIZE]
                 self._buffer = self._buffer[CHALLENGE_SIZE:]
             return accept_hixie(
@@ -194,7 +210,7 @@ class ServerOpening:
                 secure=policy.secure,
                 origins=policy.origins,
                 subprotocols=policy.subprotocols,
-                select_subprotocol=policy.select_subprotocol,
+                select_subprotocol=select,
                 extra=policy.extra,
             )
         return accept(
@@ -202,7 +218,7 @@ class ServerOpening:
             origins=policy.origins,
             extensions=policy.extensions,
             subprotocols=policy.subprotocols,
-            select_subprotocol=policy.select_subprotocol,
+            select_subprotocol=select,
             extra=policy.extra,
             versions=DRAFT_VERSIONS,
         )
@@ -246,19 +262,25 @@ class ServerOpening:
         driver = self._driver
         request = self._request
         assert request is not None
-        if self._policy.legacy and hixie_draft(request) is not None:
+        if self._draft is not None:
             connection: Connection = HixieConnection(
-                driver, draft=hixie_draft(request) or 76, max_size=driver.options.max_size
+                driver, draft=self._draft, max_size=driver.options.max_size
             )
         else:
             connection = Connection(
                 driver,
                 max_size=driver.options.max_size,
                 deflate=acceptance.extensions[0] if acceptance.extensions else None,
+                output=driver.loop_state.cork,
             )
-        driver.response_head = data
+            if self._policy.process_request is None and self._policy.process_response is None:
+                # Nobody has seen the request, let alone changed it: its bytes will do.
+                driver.head = request.head
+        driver.keep_response(data)
         driver.subprotocol = acceptance.subprotocol
         driver.send_raw(data)
+        if self._held:
+            driver.resume_reading()
         driver.start(connection, self._buffer)
 
     def _refuse(self, exc: Exception) -> None:
@@ -277,6 +299,7 @@ class ServerOpening:
     def _respond(self, response: Response) -> None:
         """Answer without opening a WebSocket, and close."""
         self._done = True
-        self._driver.response_head = response.serialize()
-        self._driver.send_raw(self._driver.response_head)
+        data = response.serialize()
+        self._driver.keep_response(data)
+        self._driver.send_raw(data)
         self._driver.refuse()

@@ -9,28 +9,26 @@ from __future__ import annotations
 import asyncio
 import hmac
 import socket
-import ssl as ssl_module
-import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
-from functools import cached_property
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
 from .. import __version__
 from ..errors import UsageError
+from .coroutine import CoroutineConnection
 from .deflate import server_extensions
 from .exceptions import InvalidHeader
 from .frames import CloseCode, State
 from .handshake import reject, render_headers
 from .headers import HeadersLike, build_www_authenticate_basic, parse_authorization_basic
-from .http11 import Request, Response, parse_response
+from .http11 import Request, Response
 from .listener import Listener, ListenerConnection
 from .loopstate import LoopState, loop_state
 from .opening import ServerOpening, ServerPolicy
-from .options import Logger, Options, queue_limits
+from .options import Logger, Options, make_options
 from .origins import SAME_ORIGIN, Origins
-from .stream import StreamConnection
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "serve", "unix_serve"]
 
@@ -40,7 +38,7 @@ SERVER_HEADER = f"duplexio/{__version__}"
 Handler = Callable[["ServerConnection"], Awaitable[None]]
 
 
-class ServerConnection(StreamConnection):
+class ServerConnection(CoroutineConnection):
     """A connection of a server.
 
     Attributes:
@@ -55,26 +53,6 @@ class ServerConnection(StreamConnection):
         super().__init__(loop_state, server.options, server)
         self.server = server
 
-    @cached_property
-    def id(self) -> uuid.UUID:
-        """An identifier for logs, made when it is first asked for."""
-        return uuid.uuid4()
-
-    @property
-    def logger(self) -> Logger:
-        """Where this connection logs."""
-        return self.options.logger
-
-    @property
-    def state(self) -> State:
-        """The state of the connection."""
-        return State(super().state)
-
-    @property
-    def response(self) -> Response | None:
-        """The response of the opening handshake; ``None`` before it was sent."""
-        return parse_response(self.response_head) if self.response_head else None
-
     def respond(self, status: int, text: str) -> Response:
         """Make a plain text response, for ``process_request`` to return or change.
 
@@ -87,16 +65,17 @@ class ServerConnection(StreamConnection):
         """
         return reject(status, text)
 
-    async def __aenter__(self) -> Self:
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close(CloseCode.NORMAL_CLOSURE if exc is None else CloseCode.INTERNAL_ERROR)
+class _Opening(ServerOpening):
+    """An opening handshake that its server knows of, once there is a transport to answer on.
+
+    Before that there may be a TLS handshake, which may fail without a word.
+    """
+
+    __slots__ = ()
+
+    def connected(self) -> None:
+        self._driver.owner.connection_opening(self._driver)
 
 
 class Server:
@@ -115,7 +94,6 @@ class Server:
         policy: ServerPolicy,
         listen: Callable[[Callable[[], Any]], Awaitable[asyncio.Server]],
         create_connection: Callable[[LoopState, Server], Any] | None = None,
-        start_serving: bool = True,
     ) -> None:
         self.options = options
         self._handler: Any = handler
@@ -123,12 +101,13 @@ class Server:
         self._policy = policy
         self._listen = listen
         self._create_connection = create_connection or ServerConnection
-        self._started: set[Any] = set()
-        self._unstarted: set[Any] = set()
+        self._opening: set[Any] = set()
+        self._open: set[Any] = set()
         self._handlers: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
+        self._refusing = False
         self._loop_state: LoopState
-        self._server: asyncio.Server
+        self._server: asyncio.Server | None = None
 
     # Life
 
@@ -148,12 +127,18 @@ class Server:
         await self.wait_closed()
 
     async def _start(self) -> Self:
+        if self._server is not None:
+            return self
         self._loop_state = loop_state(asyncio.get_running_loop())
         self._closed = self._loop_state.loop.create_future()
         self._server = await self._listen(self._make_connection)
-        for listening in self._server.sockets:
-            self.options.logger.info("server listening on %s", listening.getsockname())
+        if self._server.is_serving():
+            self._log_addresses()
         return self
+
+    def _log_addresses(self) -> None:
+        for listening in self.sockets:
+            self.options.logger.info("server listening on %s", _address(listening))
 
     def _make_connection(self) -> Any:
         """Return the protocol object of a new connection (asyncio's protocol factory)."""
@@ -162,14 +147,21 @@ class Server:
             driver = ListenerConnection(self._loop_state, self.options, self._handler, self)
         else:
             driver = self._create_connection(self._loop_state, self)
-        driver.opening = ServerOpening(driver, self._policy)
-        self._unstarted.add(driver)
+        driver.opening = _Opening(driver, self._policy)
         return driver
+
+    def connection_opening(self, driver: Any) -> None:
+        """Take note of a connection whose opening handshake begins."""
+        self._opening.add(driver)
+        if self._refusing:
+            # It was accepted before the server was closed.
+            driver.opening.unavailable()
 
     def connection_started(self, driver: Any) -> None:
         """Take note that an opening handshake is over (called by the connection)."""
-        self._unstarted.discard(driver)
-        self._started.add(driver)
+        self._opening.discard(driver)
+        self._open.add(driver)
+        self.options.logger.debug("connection open")
         if not self._listener:
             task = self._loop_state.loop.create_task(self._handle(driver))
             self._handlers.add(task)
@@ -177,14 +169,21 @@ class Server:
 
     def connection_ended(self, driver: Any) -> None:
         """Take note that a connection has ended (called by the connection)."""
-        self._unstarted.discard(driver)
-        self._started.discard(driver)
+        self._opening.discard(driver)
+        self._open.discard(driver)
+        self.options.logger.debug("connection closed")
 
     async def _handle(self, connection: Any) -> None:
         try:
             await self._handler(connection)
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
         except Exception as exc:
-            self.options.logger.error("connection handler failed", exc_info=exc)
+            if connection.is_closing_of(exc):
+                self.options.logger.info("connection closed under its handler: %s", exc)
+            else:
+                self.options.logger.error("connection handler failed", exc_info=exc)
             await connection.close(CloseCode.INTERNAL_ERROR)
         else:
             await connection.close()
@@ -201,7 +200,8 @@ class Server:
         handshake is going on are refused with status 503.
 
         Args:
-            close_connections: ``False`` leaves the open connections to their handlers.
+            close_connections: ``False`` leaves the open connections to their handlers, and those
+                that are opening too.
             code: Close code for them.
             reason: Close reason for them.
         """
@@ -211,58 +211,81 @@ class Server:
             )
 
     async def _close(self, close_connections: bool, code: int, reason: str) -> None:
+        assert self._server is not None
+        self.options.logger.info("server closing")
         self._server.close()
-        # Connections that were accepted in this turn of the loop get their transports now.
-        await asyncio.sleep(0)
-        for driver in list(self._unstarted):
+        self._refusing = True
+        for driver in list(self._opening):
             if driver.opening is not None:
                 driver.opening.unavailable()
         if close_connections:
-            for driver in list(self._started):
+            for driver in list(self._open):
                 if self._listener:
                     driver.close(code, reason)
                 else:
                     driver.close_soon(code, reason)
+        # Connections that were accepted in this turn of the loop get their transports now.
+        await asyncio.sleep(0)
+        waiting = deque(self._open | self._opening)
+        while waiting:
+            await waiting.popleft().wait_closed()
         await self._server.wait_closed()
         if self._handlers:
             await asyncio.wait(self._handlers)
-        for driver in list(self._started | self._unstarted):
-            await driver.wait_closed()
         self._closed.set_result(None)
+        self.options.logger.info("server closed")
 
     async def wait_closed(self) -> None:
         """Wait until the server is closed, its connections too, and its handlers have returned."""
         await asyncio.shield(self._closed)
 
+    def _serving(self) -> asyncio.Server:
+        if self._server is None:
+            raise UsageError("the server is not started: await it, or use it with 'async with'")
+        return self._server
+
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the event loop."""
-        return self._server.get_loop()
+        return self._serving().get_loop()
 
     def is_serving(self) -> bool:
         """Return whether the server accepts connections."""
-        return self._server.is_serving()
+        return self._server is not None and self._server.is_serving()
 
     async def start_serving(self) -> None:
         """Begin to accept connections, after ``serve(…, start_serving=False)``."""
-        await self._server.start_serving()
+        if not self.is_serving():
+            await self._serving().start_serving()
+            self._log_addresses()
 
     async def serve_forever(self) -> None:
-        """Accept connections until this is cancelled, which closes the server."""
+        """Accept connections until the server is closed.
+
+        Cancelling it closes the server, and is over when that is done.
+        """
         try:
-            await self._server.serve_forever()
-        finally:
+            await self.start_serving()
+            await self.wait_closed()
+        except asyncio.CancelledError:
             self.close()
             await self.wait_closed()
+            raise
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
-        """The sockets that the server listens on."""
-        return self._server.sockets
+        """The sockets that the server listens on; none once it is closed."""
+        return tuple(self._serving().sockets)
 
     @property
     def connections(self) -> set[Any]:
-        """The open connections; the set is a copy."""
-        return set(self._started)
+        """The connections that are open, such as for ``broadcast``; a new set each time."""
+        return {driver for driver in self._open if driver.state == State.OPEN}
+
+
+def _address(listening: socket.socket) -> str:
+    """Write the address of a listening socket, for the log."""
+    name = listening.getsockname()
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name)
 
 
 def serve(
@@ -284,7 +307,7 @@ def serve(
     ping_timeout: float | None = 20,
     close_timeout: float | None = 10,
     max_size: int | None = 2**20,
-    max_queue: int | None | tuple[int | None, int | None] = 16,
+    max_queue: int | tuple[int | None, int | None] | None = 16,
     write_limit: int | tuple[int, int | None] = 2**15,
     max_buffered: int | None = 2**24,
     logger: Logger | None = None,
@@ -358,18 +381,17 @@ def serve(
     """
     if subprotocols is not None and isinstance(subprotocols, str):
         raise UsageError(f"subprotocols is the string {subprotocols!r}; expected a list of them")
-    options = Options(
+    options = make_options(
         max_size=max_size,
-        max_queue=queue_limits(max_queue),
-        write_limit=write_limit if isinstance(write_limit, int) else write_limit[0],
+        max_queue=max_queue,
+        write_limit=write_limit,
         max_buffered=max_buffered,
         ping_interval=ping_interval,
         ping_timeout=ping_timeout,
         open_timeout=open_timeout,
         close_timeout=close_timeout,
+        logger=logger,
     )
-    if logger is not None:
-        options.logger = logger
     extra: HeadersLike = {} if server_header is None else {"Server": server_header}
     policy = ServerPolicy(
         origins=origins,

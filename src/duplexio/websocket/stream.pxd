@@ -19,6 +19,7 @@ cdef class StreamConnection(Driver):
     cdef object cause
     cdef object pings
     cdef int sends
+    cdef readonly object response_head
     cdef long unsent
     cdef bint discarding
     cdef Py_ssize_t high

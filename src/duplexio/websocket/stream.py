@@ -10,6 +10,7 @@ import asyncio
 from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Mapping
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .connection import CLOSED, OPEN
@@ -63,6 +64,7 @@ class StreamConnection(Driver):
         self.drainers: list[asyncio.Future[None]] | None = None
         self.pings: dict[bytes, tuple[asyncio.Future[float], float]] | None = None
         self.sends = 0
+        self.response_head = b""  # of the opening handshake
         self.unsent = 0
         self.cause: BaseException | None = None
         self.discarding = False
@@ -441,9 +443,8 @@ class StreamConnection(Driver):
         output = self.out()
         connection.output = output
         connection.send_ping(payload)
-        loop = self.loop_state.loop
-        future = loop.create_future()
-        self.pings[payload] = (future, loop.time())
+        future = self.loop_state.loop.create_future()
+        self.pings[payload] = (future, perf_counter())
         self.sent(output)
         return future
 
@@ -497,6 +498,9 @@ class StreamConnection(Driver):
 
     # What the driver tells
 
+    def keep_response(self, head: bytes) -> None:
+        self.response_head = head
+
     def on_text(self, message: str) -> None:
         self.enqueue(message)
 
@@ -526,13 +530,18 @@ class StreamConnection(Driver):
         if self.receiver is not None and self.messages:
             self.receiver.wake(self.loop_state.corked is self)
 
+    def on_failing(self) -> None:
+        # Answers to what came before go out before the close frame.
+        if self.receiver is not None and self.messages:
+            self.receiver.wake(self.loop_state.corked is self)
+
     def on_pong(self, payload: bytes) -> None:
         Driver.on_pong(self, payload)
         if self.pings is None or payload not in self.pings:
             return
         # RFC 6455 §5.5.3: a pong may answer only the last of several pings, so it answers for
         # those before it too.
-        now = self.loop_state.loop.time()
+        now = perf_counter()
         while True:
             earliest = next(iter(self.pings))
             future, sent = self.pings.pop(earliest)

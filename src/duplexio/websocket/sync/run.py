@@ -273,12 +273,14 @@ class Run:
             return
         self._torn_down = True
         app, websocket = self._app, self._websocket
+        asked = self._stopped()
         app.keep_running = False
         app.sock = None
         if websocket is not None:
             # Another thread may be closing it; this waits until it has.
             websocket.close()
-            frame = frame or websocket.close_frame
+            if asked:
+                frame = frame or websocket.close_frame
         self._stop_pinging()
         frame = frame or app.last_close_frame
         code, reason = (None, None) if frame is None else _close_reason(frame)

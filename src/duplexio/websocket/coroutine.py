@@ -7,15 +7,16 @@ from functools import cached_property
 from types import TracebackType
 from typing import Self
 
+from .exceptions import ConnectionClosed
 from .frames import CloseCode, State
 from .http11 import Response, parse_response
 from .options import Logger
 from .stream import StreamConnection
 
-__all__ = ["EndpointConnection"]
+__all__ = ["CoroutineConnection"]
 
 
-class EndpointConnection(StreamConnection):
+class CoroutineConnection(StreamConnection):
     """A coroutine connection as its users see it, at either end.
 
     Attributes:
@@ -43,6 +44,25 @@ class EndpointConnection(StreamConnection):
     def response(self) -> Response | None:
         """The response of the opening handshake; ``None`` before it."""
         return parse_response(self.response_head) if self.response_head else None
+
+    def is_closing_of(self, exc: BaseException) -> bool:
+        """Tell whether an exception says no more than that this connection is closed.
+
+        Args:
+            exc: What a handler raised; a group counts when all its exceptions do.
+
+        Returns:
+            Whether it does.
+        """
+        if isinstance(exc, BaseExceptionGroup):
+            return all(self.is_closing_of(each) for each in exc.exceptions)
+        connection = self.connection
+        return (
+            isinstance(exc, ConnectionClosed)
+            and connection is not None
+            and exc.rcvd is connection.close_rcvd
+            and exc.sent is connection.close_sent
+        )
 
     async def __aenter__(self) -> Self:
         return self
