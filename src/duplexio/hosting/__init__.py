@@ -1,0 +1,30 @@
+"""Where duplexio runs: in uvicorn (the front door), and under any ASGI server.
+
+* ``duplexio.hosting.uvicorn:Protocol`` is uvicorn's ``--http`` class that serves WebSockets with our
+  protocol, for every ASGI application.
+* :class:`Endpoint` is an ASGI application made of a handler of ``duplexio.websocket``; under the front
+  door its frames never become ASGI messages. :class:`Routes` puts endpoints on paths, in front of
+  another application.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .endpoint import Endpoint, Routes
+    from .settings import Settings
+
+__all__ = ["Endpoint", "Routes", "Settings"]
+
+_MODULE_OF = {"Endpoint": "endpoint", "Routes": "endpoint", "Settings": "settings"}
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module("." + module, __name__), name)
+    globals()[name] = value
+    return value
