@@ -26,6 +26,7 @@ cdef class Driver(ConnectionHandler):
     cdef bint was_paused
     cdef int fd
     cdef public long slot
+    cdef public int place
     cdef int budget
     cdef unsigned char filling
     cdef unsigned char write_blocked

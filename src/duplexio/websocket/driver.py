@@ -107,6 +107,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         self.private: bytearray | None = None
         self.fd = -1
         self.slot = -1
+        self.place = 0
         self.complaint = ""
         self.closers: list[asyncio.Future[None]] | None = None
         self.due = 0.0
