@@ -4,14 +4,16 @@
     python -m tests.fuzz.atheris_targets kernel -max_total_time=600 build/fuzz/kernel
 
 What follows the target's name goes to libFuzzer; the folder keeps the inputs that reached
-something new, and `python -m tests.fuzz.corpus build/fuzz/kernel` puts some there to begin with. The
-Python form of each module is instrumented, and the compiled one has to do the same on every input.
-`tests/fuzz/asan.sh` runs this with the compiled modules under AddressSanitizer.
+something new, and `python -m tests.fuzz.corpus build/fuzz/kernel` puts some there to begin with.
+The Python form of each module is instrumented, and the compiled one has to do the same on every
+input. `tests/fuzz/asan.sh` runs this with the compiled modules under AddressSanitizer.
 """
 
 import importlib
 import os
 import sys
+
+from tests.pure import load_pure_package
 
 
 def main() -> None:
@@ -23,6 +25,9 @@ def main() -> None:
     for argument in sys.argv[1:]:
         if not argument.startswith("-"):
             os.makedirs(argument, exist_ok=True)
+    # The finder of the Python form stands before all others: it has to come before atheris' own,
+    # which would otherwise never see a module of it.
+    load_pure_package()
     with atheris.instrument_imports(include=["duplexio", "duplexio_pure", "tests.fuzz"]):
         targets = {
             **importlib.import_module("tests.fuzz.targets").TARGETS,
