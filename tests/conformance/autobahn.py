@@ -419,7 +419,7 @@ def main() -> int:
     parser.add_argument(
         "--cases", nargs="+", metavar="CASE", help="these cases, such as 5.* 12.1.1"
     )
-    parser.add_argument("--peer", choices=SERVERS, help="test only this (see peers.py)")
+    parser.add_argument("--peer", choices=sorted({*SERVERS, *CLIENTS}), help="test only this (see peers.py)")
     parser.add_argument("--sides", nargs="+", choices=["server", "client"])
     parser.add_argument("--implementations", nargs="+", choices=["c", "python"])
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where to write them")

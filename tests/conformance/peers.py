@@ -100,6 +100,31 @@ def duplexio_client(url, agent):
     asyncio.run(run_cases(open_connection, WebSocketException, url, agent))
 
 
+def duplexio_blocking_client(url, agent):
+    """Connect with the blocking API."""
+    from duplexio.websocket import sync as websocket
+
+    def open_connection(uri):
+        return websocket.create_connection(uri, timeout=100, max_size=MAX_SIZE)
+
+    def run_case(case):
+        with open_connection(f"{url}/runCase?case={case}&agent={agent}") as connection:
+            while True:
+                opcode, data = connection.recv_data()
+                if opcode == websocket.ABNF.OPCODE_CLOSE:
+                    break
+                connection.send(data, opcode)
+
+    with open_connection(f"{url}/getCaseCount") as connection:
+        count = int(connection.recv())
+    for case in range(1, count + 1):
+        try:
+            run_case(case)
+        except websocket.WebSocketException:
+            continue
+    open_connection(f"{url}/updateReports?agent={agent}").close()
+
+
 # --- websockets ---------------------------------------------------------------------------------
 
 
@@ -135,6 +160,7 @@ SERVERS = {
 }
 CLIENTS = {
     "duplexio": duplexio_client,
+    "duplexio-blocking": duplexio_blocking_client,
     "websockets": websockets_client,
 }
 

@@ -1,7 +1,7 @@
 """The Autobahn test suite, strictly: every case must be OK or INFORMATIONAL, closing included.
 
 The quick part runs by default; `pytest -m slow tests/conformance` runs all 517 cases, compiled and
-pure, which takes about ten minutes for each of the six runs.
+pure, which takes about ten minutes for each of the eight runs.
 """
 
 import json
@@ -12,7 +12,12 @@ import duplexio
 from tests.conformance import autobahn
 
 RUN = {"server": autobahn.run_server, "client": autobahn.run_client}
-PEERS = [("duplexio", "server"), ("duplexio-listener", "server"), ("duplexio", "client")]
+PEERS = [
+    ("duplexio", "server"),
+    ("duplexio-listener", "server"),
+    ("duplexio", "client"),
+    ("duplexio-blocking", "client"),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)

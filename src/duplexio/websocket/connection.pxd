@@ -10,7 +10,7 @@ cdef class ConnectionHandler:
     cdef object on_ping(self, object payload)
     cdef object on_pong(self, object payload)
     cdef object on_close_frame(self, int code, object reason)
-    cdef object on_failing(self)
+    cdef object on_failing(self, int code, object reason)
     cdef object on_failure(self, int code, object reason)
 
 

@@ -78,8 +78,14 @@ class ConnectionHandler:
     def on_close_frame(self, code: int, reason: str) -> None:
         """Notice the peer's close frame; the answer is in the output already."""
 
-    def on_failing(self) -> None:
-        """Last chance to deal with the messages that came before what broke the protocol."""
+    def on_failing(self, code: int, reason: str) -> bool:
+        """Deal with the messages that came before what broke the protocol.
+
+        Returns:
+            Whether to wait with the failure: then it is for the handler to call
+            ``connection.fail`` once more, when those messages have been dealt with.
+        """
+        return False
 
     def on_failure(self, code: int, reason: str) -> None:
         """Notice that the peer broke the protocol; the close frame is in the output already."""
@@ -366,7 +372,8 @@ class Connection(FrameSink):
         if self.state == CLOSED:
             return
         self.reader.release()
-        self.handler.on_failing()
+        if self.handler.on_failing(code, reason):
+            return
         if self.close_sent is None and self.state == OPEN:
             self._put_close(Close(code, _cut(reason)))
         self.state = CLOSING

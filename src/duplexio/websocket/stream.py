@@ -530,10 +530,11 @@ class StreamConnection(Driver):
         if self.receiver is not None and self.messages:
             self.receiver.wake(self.loop_state.corked is self)
 
-    def on_failing(self) -> None:
+    def on_failing(self, code: int, reason: str) -> bool:
         # Answers to what came before go out before the close frame.
         if self.receiver is not None and self.messages:
             self.receiver.wake(self.loop_state.corked is self)
+        return False
 
     def on_pong(self, payload: bytes) -> None:
         Driver.on_pong(self, payload)

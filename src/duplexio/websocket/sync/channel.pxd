@@ -15,6 +15,7 @@ cdef class Channel(ConnectionHandler):
     cdef bint peeks
     cdef Py_ssize_t peeked
     cdef bytes unsent
+    cdef object failing
     cdef public bint ended
     cdef readonly object reading
     cdef readonly object sending

@@ -106,6 +106,7 @@ class Channel(ConnectionHandler):
         self.peeks = transport.can_peek and not read_ahead
         self.peeked = 0
         self.unsent = b""
+        self.failing: tuple[int, str] | None = None
         self.ended = False
         self.reading = Lock()
         self.sending = Lock()
@@ -137,6 +138,12 @@ class Channel(ConnectionHandler):
         """Queue the close frame, which is the last event."""
         self.events.append((8, Close(code, reason).serialize(), True))
         self.ended = True
+
+    def on_failing(self, code: int, reason: str) -> bool:
+        # What came before is received first, and can be answered; see fill().
+        if self.events:
+            self.failing = (code, reason)
+        return self.failing is not None
 
     def on_failure(self, code: int, reason: str) -> None:
         """Queue the exception for what the server did, which is the last event."""
@@ -244,6 +251,14 @@ class Channel(ConnectionHandler):
         """Read once, which may or may not make an event; ``reading`` is held."""
         if self.ended:
             raise WebSocketConnectionClosedException("Connection to remote host was lost.")
+        failing, self.failing = self.failing, None
+        if failing is not None:
+            code, reason = failing
+            with self.guard:
+                self.connection.fail(code, reason)
+            if len(self.connection.output):
+                self.settle()
+            return
         try:
             count = self.read_some()
         except TimeoutError as exc:
