@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 import duplexio
-from duplexio._impl import COMPILED
+from duplexio._impl import compiled_modules
 from tests.pure import load_pure_package
 
 PACKAGE = Path(duplexio.__file__).parent
@@ -19,7 +19,7 @@ IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 def stale_modules() -> list[str]:
     """Return the compiled modules that are older than their source."""
     stale = []
-    for name in COMPILED:
+    for name in compiled_modules(PACKAGE):
         stem = PACKAGE.joinpath(*name.split("."))
         built = stem.with_suffix(EXTENSION_SUFFIXES[0])
         typed = [stem.with_suffix(".pyx"), stem.with_suffix(".pxd")]

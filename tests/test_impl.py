@@ -10,10 +10,15 @@ from types import ModuleType
 import pytest
 
 import duplexio
-from duplexio._impl import COMPILED, SourceOnlyFinder, missing, select
+from duplexio._impl import SourceOnlyFinder, compiled_modules, missing, select
 from tests.pure import implementations, load_pure_package, pure_module
 
 PACKAGE = Path(duplexio.__file__).parent
+
+
+def stem(name):
+    """Return the path of a module of the package, without a suffix."""
+    return PACKAGE.joinpath(*name.split("."))
 
 
 @pytest.fixture
@@ -23,6 +28,7 @@ def built(tmp_path):
     (folder / "sub").mkdir(parents=True)
     (folder / "sub" / "__init__.py").write_text("")
     (folder / "sub" / "fast.py").write_text("")
+    (folder / "sub" / "fast.pxd").write_text("")
     (folder / "sub" / f"fast{EXTENSION_SUFFIXES[0]}").write_bytes(b"")
     return folder
 
@@ -37,15 +43,16 @@ class TestSelect:
 
     def test_auto_takes_the_compiled_modules(self, built):
         before = sys.meta_path[:]
-        assert select("demo", built, {}, ["sub.fast"]) == "c"
+        assert select("demo", built, {}) == "c"
         assert sys.meta_path == before
 
     def test_auto_takes_python_when_one_is_missing(self, built):
-        assert select("demo", built, {}, ["sub.fast", "sub.other"]) == "python"
+        (built / "other.pyx").touch()
+        assert select("demo", built, {}) == "python"
         assert isinstance(sys.meta_path[0], SourceOnlyFinder)
 
     def test_python_ignores_the_compiled_modules(self, built):
-        assert select("demo", built, {"DUPLEXIO_IMPL": "python"}, ["sub.fast"]) == "python"
+        assert select("demo", built, {"DUPLEXIO_IMPL": "python"}) == "python"
         finder = sys.meta_path[0]
         assert isinstance(finder, SourceOnlyFinder)
         spec = finder.find_spec("demo.sub.fast", [str(built / "sub")])
@@ -53,19 +60,36 @@ class TestSelect:
         assert isinstance(spec.loader, SourceFileLoader)
 
     def test_c_takes_the_compiled_modules(self, built):
-        assert select("demo", built, {"DUPLEXIO_IMPL": "c"}, ["sub.fast"]) == "c"
+        assert select("demo", built, {"DUPLEXIO_IMPL": "c"}) == "c"
 
     def test_c_names_what_is_missing(self, built):
+        (built / "other.pyx").touch()
+        (built / "sub" / "other.pyx").touch()
         with pytest.raises(
-            ImportError, match=r"missing: sub\.other, other\).*make build"
+            ImportError, match=r"\(missing: other, sub\.other\).*make build"
         ) as caught:
-            select("demo", built, {"DUPLEXIO_IMPL": "c"}, ["sub.fast", "sub.other", "other"])
+            select("demo", built, {"DUPLEXIO_IMPL": "c"})
         assert caught.value.name == "demo"
 
     @pytest.mark.parametrize("value", ["C", "pure", "", "1"])
     def test_another_value_is_refused_and_named(self, built, value):
         with pytest.raises(ValueError, match=f"DUPLEXIO_IMPL is '{value}'.*'auto'.*'c'.*'python'"):
-            select("demo", built, {"DUPLEXIO_IMPL": value}, ["sub.fast"])
+            select("demo", built, {"DUPLEXIO_IMPL": value})
+
+
+class TestCompiledModules:
+    def test_declarations_without_a_module_are_none(self, built):
+        (built / "shared.pxd").touch()
+        (built / "plain.py").touch()
+        (built / "twin.py").touch()
+        (built / "twin.pyx").touch()
+        assert compiled_modules(built) == ["sub.fast", "twin"]
+        assert missing(built) == ["twin"]
+
+    def test_a_build_for_another_python_does_not_count(self, built):
+        fast = built / "sub" / f"fast{EXTENSION_SUFFIXES[0]}"
+        fast.rename(fast.with_name("fast.cpython-27-x86_64-linux-gnu.so"))
+        assert missing(built) == ["sub.fast"]
 
 
 class TestFinder:
@@ -80,7 +104,7 @@ class TestFinder:
 
 class TestPackage:
     def test_implementation_is_what_was_imported(self):
-        for form in implementations(COMPILED[0]):
+        for form in implementations("websocket.kernel"):
             (module,) = form.values
             wanted = ExtensionFileLoader if form.id == "c" else SourceFileLoader
             assert isinstance(module, ModuleType)
@@ -92,26 +116,15 @@ class TestPackage:
         assert pure.implementation == "python"
         assert pure is not duplexio
         assert load_pure_package() is pure
-        for name in COMPILED:
+        for name in compiled_modules(PACKAGE):
             module = pure_module(name)
             assert module.__name__ == f"duplexio_pure.{name}"
             assert str(module.__file__).endswith(".py")
 
-    def test_the_list_of_compiled_modules_is_the_source_tree(self):
-        kernels = {path.with_suffix("") for path in PACKAGE.rglob("*.pyx")}
-        typed = {path.with_suffix("") for path in PACKAGE.rglob("*.pxd")}
-        names = {".".join(path.relative_to(PACKAGE).parts) for path in kernels | typed}
-        assert set(COMPILED) == names, "update COMPILED in duplexio/_impl.py"
-
     def test_every_compiled_module_has_a_python_form(self):
-        assert [
-            name
-            for name in COMPILED
-            if not PACKAGE.joinpath(*name.split(".")).with_suffix(".py").exists()
-        ] == []
-
-    def test_missing_names_what_is_not_built(self, built):
-        assert missing(built, ["sub.fast", "sub.other"]) == ["sub.other"]
+        modules = compiled_modules(PACKAGE)
+        assert "websocket.kernel" in modules
+        assert [name for name in modules if not stem(name).with_suffix(".py").exists()] == []
 
     @pytest.mark.parametrize(
         ("value", "code", "said"),
