@@ -1,7 +1,7 @@
 """Run the Autobahn test suite against a server or a client, and judge its report strictly.
 
-    python -m tests.conformance.autobahn            # the quick part, server and client
-    python -m tests.conformance.autobahn --full     # all 517 cases, compiled and pure; writes docs
+    python -m tests.conformance.autobahn            # the quick part of all, compiled and pure
+    python -m tests.conformance.autobahn --full     # all 517 cases; writes docs/conformance.*
     python -m tests.conformance.autobahn --peer websockets --sides server
 
 The suite is a program for Python 2.7. Where that is found (`PYTHON27`, pyenv's 2.7.18, or the
@@ -23,10 +23,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import duplexio
 from tests.conformance.peers import CLIENTS, SERVERS
 
 ROOT = Path(__file__).parents[2]
@@ -333,29 +335,29 @@ def case_order(case: str) -> list[int]:
 
 
 def write_documents(results: list[Result], folder: Path) -> None:
-    """Write `conformance.json` and `conformance.md` from the results of full runs."""
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    import duplexio
+    """Put the results of full runs into `conformance.json`, and make `conformance.md` of it.
 
-    document = {
-        "date": today,
+    Runs of other agents that are in the file already stay there, each with its own date.
+    """
+    path = folder / "conformance.json"
+    runs = {run["agent"]: run for run in json.loads(path.read_text())} if path.exists() else {}
+    runs.update((result.agent, record(result)) for result in results)
+    path.write_text(json.dumps(list(runs.values()), indent=2) + "\n")
+    (folder / "conformance.md").write_text(table(list(runs.values())))
+
+
+def record(result: Result) -> dict[str, Any]:
+    return {
+        "agent": result.agent,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "duplexio": duplexio.__version__,
         "python": platform.python_version(),
         "suite": suite_version(),
-        "runs": [
-            {
-                "agent": result.agent,
-                "cases": len(result.outcomes),
-                "passed": len(result.outcomes) - len(result.failures),
-                "seconds": round(result.seconds),
-                "families": {name: list(counts) for name, counts in result.families().items()},
-                "failures": [str(failure) for failure in result.failures],
-            }
-            for result in results
-        ],
+        "cases": len(result.outcomes),
+        "passed": len(result.outcomes) - len(result.failures),
+        "families": {name: list(counts) for name, counts in result.families().items()},
+        "failures": [str(failure) for failure in result.failures],
     }
-    (folder / "conformance.json").write_text(json.dumps(document, indent=2) + "\n")
-    (folder / "conformance.md").write_text(table(document))
 
 
 def suite_version() -> str:
@@ -363,9 +365,8 @@ def suite_version() -> str:
     return " ".join(said.stdout.split())
 
 
-def table(document: dict[str, Any]) -> str:
+def table(runs: list[dict[str, Any]]) -> str:
     """Return the page with the table."""
-    runs = document["runs"]
     lines = [
         "# Conformance",
         "",
@@ -374,20 +375,25 @@ def table(document: dict[str, Any]) -> str:
         "passes when both its behaviour and the way it closes are judged OK or INFORMATIONAL;",
         "NON-STRICT, WRONG CODE and UNCLEAN count as failures.",
         "",
-        f"Run on {document['date']} with duplexio {document['duplexio']} on Python "
-        f"{document['python']}; {document['suite']}.",
-        "",
-        "| Cases | " + " | ".join(run["agent"].removeprefix("duplexio-") for run in runs) + " |",
+        "| Cases passed | "
+        + " | ".join(f"{run['passed']} of {run['cases']}" for run in runs)
+        + " |",
         "|---|" + "--:|" * len(runs),
+        *(
+            f"| {title} | " + " | ".join(str(run[key]) for run in runs) + " |"
+            for title, key in (("Agent", "agent"), ("Date", "date"), ("Python", "python"))
+        ),
     ]
     for family, title in FAMILIES.items():
         cells = ["{} / {}".format(*run["families"][family]) for run in runs]
         lines.append(f"| {family}.* {title} | " + " | ".join(cells) + " |")
-    cells = [f"**{run['passed']} / {run['cases']}**" for run in runs]
+    suites = ", ".join(sorted({run["suite"] for run in runs}))
     lines += [
-        "| All | " + " | ".join(cells) + " |",
         "",
-        "To run it again, which takes about ten minutes for each column:",
+        f"The suite was: {suites}. An agent's name says what is tested (`duplexio` is the",
+        "coroutine API, `listener` the callbacks, `blocking` the blocking client), on which side,",
+        "and whether the modules were compiled (`c`) or not (`python`). To run it again, about ten",
+        "minutes for each column:",
         "",
         "```",
         "python -m tests.conformance.autobahn --full",
@@ -413,27 +419,43 @@ def peers(name: str | None, sides: list[str] | None) -> list[tuple[str, str]]:
     ]
 
 
+RUN = {"server": run_server, "client": run_client}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--full", action="store_true", help="all cases; writes the documents")
     parser.add_argument(
         "--cases", nargs="+", metavar="CASE", help="these cases, such as 5.* 12.1.1"
     )
-    parser.add_argument("--peer", choices=sorted({*SERVERS, *CLIENTS}), help="test only this (see peers.py)")
+    parser.add_argument(
+        "--peer", choices=sorted({*SERVERS, *CLIENTS}), help="test only this (see peers.py)"
+    )
     parser.add_argument("--sides", nargs="+", choices=["server", "client"])
     parser.add_argument("--implementations", nargs="+", choices=["c", "python"])
+    # The suite waits more than it works.
+    parser.add_argument("--jobs", type=int, default=2, help="how many runs at the same time")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where to write them")
     options = parser.parse_args()
     cases = options.cases or (ALL_CASES if options.full else QUICK_CASES)
-    results = []
-    for implementation in options.implementations or (["c", "python"] if options.full else ["c"]):
-        for peer, side in peers(options.peer, options.sides):
-            run = run_server if side == "server" else run_client
-            result = run(peer, implementation, cases, REPORTS, 3600)
-            results.append(result)
-            print(result.summary, flush=True)
-            for failure in result.failures:
-                print(f"  {failure}")
+
+    def run(job: tuple[str, str, str]) -> Result:
+        implementation, peer, side = job
+        result = RUN[side](peer, implementation, cases, REPORTS, 3600)
+        print("\n  ".join([result.summary, *map(str, result.failures)]), flush=True)
+        return result
+
+    with ThreadPoolExecutor(options.jobs) as executor:
+        results = list(
+            executor.map(
+                run,
+                (
+                    (implementation, peer, side)
+                    for implementation in options.implementations or ["c", "python"]
+                    for peer, side in peers(options.peer, options.sides)
+                ),
+            )
+        )
     if options.full and not options.cases:
         write_documents(results, options.docs)
     return 1 if any(result.failures for result in results) else 0
