@@ -12,6 +12,7 @@ from ..errors import UsageError
 from .exceptions import InvalidProxyMessage, ProxyError
 from .http11 import find_head_end
 from .proxy import Proxy, build_connect_request, check_connect_response, get_proxy, parse_proxy
+from .tls import create_connection
 from .uri import WebSocketURI
 
 __all__ = ["choose_proxy", "dial"]
@@ -83,11 +84,11 @@ async def dial(
         if arguments.get("sock") is None:
             arguments.setdefault("host", uri.host)
             arguments.setdefault("port", uri.port)
-        _, protocol = await loop.create_connection(factory, **arguments)
+        _, protocol = await create_connection(loop, factory, **arguments)
         return protocol
     if proxy.scheme.startswith("socks"):
         arguments["sock"] = await _connect_socks(proxy, uri, arguments.pop("local_addr", None))
-        _, protocol = await loop.create_connection(factory, **arguments)
+        _, protocol = await create_connection(loop, factory, **arguments)
         return protocol
     return await _dial_tunnel(factory, uri, proxy, arguments, user_agent)
 

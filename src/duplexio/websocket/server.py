@@ -413,14 +413,12 @@ def serve(
         loop = asyncio.get_running_loop()
         if unix:
             return await loop.create_unix_server(factory, **kwargs)
-        return await loop.create_server(factory, host, port, **kwargs)
+        return await create_server(loop, factory, host, port, **kwargs)
 
     return Server(handler, options, policy, listen, create_connection)
 
 
-def unix_serve(
-    handler: Handler | type[Listener], path: str | None = None, **kwargs: Any
-) -> Server:
+def unix_serve(handler: Handler | type[Listener], path: str | None = None, **kwargs: Any) -> Server:
     """Serve WebSockets on a Unix socket, as behind a proxy on the same machine.
 
     Args:
