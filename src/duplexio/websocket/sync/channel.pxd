@@ -22,6 +22,7 @@ cdef class Channel(ConnectionHandler):
     cdef readonly object guard
 
     cpdef object receive(self)
+    cdef object next(self)
     cpdef object message(self)
     cpdef object receive_within(self, object timeout)
     cpdef object drain(self, double timeout)

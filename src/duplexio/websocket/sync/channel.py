@@ -170,13 +170,18 @@ class Channel(ConnectionHandler):
             WebSocketPayloadException: The server sent a message that cannot be taken.
         """
         with self.reading:
-            while not self.events:
-                self.fill()
-            event = self.events.popleft()
-            if self.peeked and not self.events:
-                self.take_peeked()
+            event = self.next()
         if isinstance(event, Exception):
             raise event
+        return event
+
+    def next(self) -> Any:
+        """Wait for the next event, and take it; ``reading`` is held."""
+        while not self.events:
+            self.fill()
+        event = self.events.popleft()
+        if self.peeked and not self.events:
+            self.take_peeked()
         return event
 
     def message(self) -> Any:
@@ -204,9 +209,7 @@ class Channel(ConnectionHandler):
         try:
             if not self.events:
                 self.transport.settimeout(timeout)
-            while not self.events:
-                self.fill()
-            event = self.events.popleft()
+            event = self.next()
         finally:
             self.reading.release()
         if isinstance(event, Exception):

@@ -595,11 +595,12 @@ class WebSocket:
     def _await_close(self, channel: Channel, timeout: float | None) -> None:
         """Wait until the server's close frame is here, or another thread has received it."""
         deadline = None if timeout is None else monotonic() + timeout
-        while channel.waiting() or not channel.ended:
-            left = None if deadline is None else max(deadline - monotonic(), 0)
+        left = timeout
+        while (channel.waiting() or not channel.ended) and (left is None or left >= 0):
             event = channel.receive_within(left)
             if event is None:
                 break
+            left = None if deadline is None else deadline - monotonic()
             frame = self._frame_of(event)
             if frame.opcode == ABNF.OPCODE_CLOSE:
                 self.close_frame = frame
