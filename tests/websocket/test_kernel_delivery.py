@@ -331,6 +331,9 @@ class TestFillBuffer:
         reader.feed(bytearray(binary(bytes(8191))[:8]))
         assert reader.fill_buffer() is None
         reader = kernel.FrameReader(Recorder(), masked=True)
+        reader.feed(bytearray(binary(bytes(8192))[:8]))
+        assert len(reader.fill_buffer()) == 8192
+        reader = kernel.FrameReader(Recorder(), masked=True)
         reader.feed(bytearray(binary(bytes(20_000))[:3]))
         assert reader.fill_buffer() is None
         reader.feed(bytearray(binary(bytes(20_000))[3:-8000]))

@@ -608,11 +608,16 @@ cdef class Output:
     cdef object _fold(self):
         """Copy the payload kept by reference behind the other bytes."""
         cdef object tail = self.tail
-        cdef const uint8_t *data = self.tail_data
-        cdef Py_ssize_t length = self.tail_length
+        cdef uint8_t *target
         self.tail = None
+        try:
+            target = self.reserve(self.tail_length)
+        except MemoryError:
+            # Its head is written already: without it the peer would take what follows for it.
+            self.tail = tail
+            raise
+        memcpy(target, self.tail_data, self.tail_length)
         self.tail_length = 0
-        memcpy(self.reserve(length), data, length)
 
     cdef uint8_t *_head(self, uint8_t first, Py_ssize_t length, bint masked, Py_ssize_t room) except NULL:
         """Write a frame's first bytes in the shortest form; ``room`` more are reserved behind."""
