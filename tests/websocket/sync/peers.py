@@ -10,6 +10,7 @@ import struct
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from typing import Self
 
 from websockets.sync.server import ServerConnection, serve
 
@@ -155,7 +156,7 @@ class ScriptedServer:
             finally:
                 (peer or sock).close()
 
-    def __enter__(self) -> ScriptedServer:
+    def __enter__(self) -> Self:
         self.thread.start()
         return self
 
@@ -212,7 +213,7 @@ class HTTPProxy(ScriptedServer):
             if not wanted or b64decode(wanted[0]).decode() != self.credentials:
                 peer.sock.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
                 return
-        host, port = head.split()[1].rsplit(":", 1)
+        port = head.split()[1].rsplit(":", 1)[1]
         with socket.create_connection(("127.0.0.1", self.target or int(port))) as onward:
             peer.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             Relay.run(peer.sock, onward)

@@ -30,7 +30,7 @@ class TestFormat:
 
     @pytest.mark.parametrize("frame", [ABNF(fin=2), ABNF(1, rsv1=3), ABNF(1, opcode=3)])
     def test_nonsense_is_refused(self, frame):
-        with pytest.raises(ValueError, match="not 0 or 1|OPCODE"):
+        with pytest.raises(ValueError, match=r"not 0 or 1|OPCODE"):
             frame.format()
 
 
@@ -78,10 +78,6 @@ def test_mask_is_its_own_reverse():
 
 def test_names():
     assert ABNF.OPCODE_MAP[ABNF.OPCODE_PING] == "ping"
-    assert [
-        str(code) for code in (websocket.STATUS_NORMAL, websocket.STATUS_TLS_HANDSHAKE_ERROR)
-    ] == [
-        "1000",
-        "1015",
-    ]
+    assert str(websocket.STATUS_NORMAL) == "1000"
+    assert str(websocket.STATUS_TLS_HANDSHAKE_ERROR) == "1015"
     assert str(ABNF.create_frame("é", ABNF.OPCODE_TEXT)) == r"fin=1 opcode=1 data=b'\xc3\xa9'"

@@ -154,7 +154,7 @@ class TestSubclass:
 class TestErrors:
     def test_an_error_goes_to_on_error(self, caplog):
         errors = []
-        app, callbacks = app_with(
+        _, callbacks = app_with(
             on_message=lambda ws, message: 1 / 0, on_error=lambda ws, error: errors.append(error)
         )
         callbacks.call("on_message", "x")

@@ -140,7 +140,7 @@ class Channel(ConnectionHandler):
         self.ended = True
 
     def on_failing(self, code: int, reason: str) -> bool:
-        # What came before is received first, and can be answered; see fill().
+        """Let what came before be received first, so that it can be answered; see :meth:`fill`."""
         if self.events:
             self.failing = (code, reason)
         return self.failing is not None
@@ -180,7 +180,7 @@ class Channel(ConnectionHandler):
         while not self.events:
             self.fill()
         event = self.events.popleft()
-        if self.peeked and not self.events:
+        if self.peeked and not self.waiting():
             self.take_peeked()
         return event
 
@@ -238,7 +238,7 @@ class Channel(ConnectionHandler):
 
     def waiting(self) -> bool:
         """Tell whether there is an event that has not been received yet."""
-        return len(self.events) > 0
+        return len(self.events) > 0 or self.failing is not None
 
     def read(self) -> None:
         """Read once, for those who know that the transport has something; see :meth:`waiting`.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from time import monotonic
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, overload
 
 from ..exceptions import ProtocolError
 from ..frames import Close, is_valid_close_code
@@ -659,12 +659,22 @@ def _close_arguments(status: int, reason: str | bytes | None) -> tuple[int, str]
 AnyWebSocket = TypeVar("AnyWebSocket", bound=WebSocket)
 
 
+@overload
+def create_connection(url: str, timeout: float | None = None, **options: Any) -> WebSocket: ...
+
+
+@overload
+def create_connection(
+    url: str, timeout: float | None = None, *, class_: type[AnyWebSocket], **options: Any
+) -> AnyWebSocket: ...
+
+
 def create_connection(
     url: str,
     timeout: float | None = None,
-    class_: type[AnyWebSocket] = WebSocket,  # type: ignore[assignment]
+    class_: type[WebSocket] = WebSocket,
     **options: Any,
-) -> AnyWebSocket:
+) -> WebSocket:
     """Connect to a server.
 
     Args:
