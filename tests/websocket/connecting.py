@@ -2,10 +2,11 @@
 
 import importlib
 import itertools
+import struct
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from tests.websocket.recording import Event
+from tests.websocket.recording import Event, frame
 
 #: What a handler has to have.
 METHODS = (
@@ -88,3 +89,37 @@ def send(source: Any, target: Any) -> bytes:
     data = bytearray(wire)
     assert target.receive(data, 0, len(data)) == len(data)
     return wire
+
+
+def plain(wire: bytes) -> list[tuple[int, bytes]]:
+    """Return the frames in some bytes: the first byte and the payload of each."""
+    frames = []
+    at = 0
+    while at < len(wire):
+        first, size = wire[at], wire[at + 1] & 0x7F
+        masked = wire[at + 1] & 0x80
+        at += 2
+        if size > 125:
+            width = 2 if size == 126 else 8
+            size = int.from_bytes(wire[at : at + width])
+            at += width
+        key = bytes(4)
+        if masked:
+            key = wire[at : at + 4]
+            at += 4
+        data = wire[at : at + size]
+        assert len(data) == size
+        frames.append((first, bytes(byte ^ key[i % 4] for i, byte in enumerate(data))))
+        at += size
+    return frames
+
+
+def close_frame(code: int | None, reason: bytes = b"", *, masked: bool = True) -> bytes:
+    """Return the bytes of a close frame, right or wrong."""
+    data = b"" if code is None else struct.pack("!H", code) + reason
+    return frame(8, data, masked=masked)
+
+
+def receive(connection: Any, wire: bytes) -> None:
+    """Give a connection bytes that it has to take whole."""
+    assert connection.receive(bytearray(wire)) == len(wire)

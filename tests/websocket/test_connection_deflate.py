@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.pure import implementations
-from tests.websocket.connecting import Implementation, send
+from tests.websocket.connecting import Implementation, receive, send
 from tests.websocket.recording import cont, frame, text, ways
 
 JSON = '{"name": "value", "numbers": [1, 2, 3], "text": "naïve €"}, ' * 20
@@ -36,10 +36,6 @@ def deflated(data: bytes) -> bytes:
     """Return a message compressed by zlib itself (§7.2.1)."""
     compressor = zlib.compressobj(wbits=-15)
     return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
-
-
-def receive(connection: Any, wire: bytes) -> None:
-    assert connection.receive(bytearray(wire)) == len(wire)
 
 
 class TestMessages:

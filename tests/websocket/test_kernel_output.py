@@ -258,6 +258,13 @@ class TestMaskKeys:
         keys = kernel.MaskKeys(lambda _: bytes([next(numbers)]) * 4)
         assert [keys.next() for _ in range(10)] == [bytes([n]) * 4 for n in range(10)]
 
+    def test_a_forked_process_draws_its_own(self, kernel):
+        numbers = iter(range(10))
+        keys = kernel.MaskKeys(lambda count: bytes([next(numbers)]) * count)
+        assert [keys.next(), keys.next()] == [bytes(4)] * 2
+        keys.forget()
+        assert [keys.next(), keys.next()] == [b"\1\1\1\1"] * 2
+
     def test_a_rest_too_short_for_a_key_is_left(self, kernel):
         keys = kernel.MaskKeys(lambda _: b"abcdefg")
         assert [keys.next() for _ in range(3)] == [b"abcd"] * 3

@@ -126,6 +126,9 @@ class _Delegate(ConnectionHandler):
     def on_close_frame(self, code: int, reason: str) -> None:
         getattr(self.target, "on_close_frame", _ignore)(code, reason)
 
+    def on_failing(self, code: int, reason: str) -> bool:
+        return bool(getattr(self.target, "on_failing", _ignore)(code, reason))
+
     def on_failure(self, code: int, reason: str) -> None:
         getattr(self.target, "on_failure", _ignore)(code, reason)
 
@@ -147,7 +150,7 @@ def _callable(handler: HandlerMethods) -> ConnectionHandler:
     # Methods of a compiled class are not attributes. One that is was written in Python, in a
     # class that derives from a compiled one, whose callers would not find it.
     if not hasattr(ConnectionHandler, "on_text") and any(
-        hasattr(handler, name) for name in _METHODS
+        hasattr(handler, name) for name in (*_METHODS, "on_failing")
     ):
         return _Delegate(handler)
     return handler
