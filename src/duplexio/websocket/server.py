@@ -29,6 +29,7 @@ from .loopstate import LoopState, loop_state
 from .opening import ServerOpening, ServerPolicy
 from .options import Logger, Options, make_options
 from .origins import SAME_ORIGIN, Origins
+from .tls import create_server
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "serve", "unix_serve"]
 
