@@ -82,6 +82,8 @@ class TestFeed:
         assert data[:3] == b"???"
         assert data[-2:] == b"!!"
         assert reader.feed(data, 7, 7) == 0
+        assert reader.feed(data, 0, 0) == 0
+        assert len(sink.events) == len(EVENTS)
 
     @pytest.mark.parametrize(("start", "end"), [(-1, 3), (2, 1), (0, 6), (6, 6), (6, -1)])
     def test_start_and_end_lie_in_the_buffer(self, kernel, start, end):
