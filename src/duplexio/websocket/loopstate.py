@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["READ_BUFFER", "LoopState"]
 
 #: Size of the read buffer of an event loop, in bytes.
-READ_BUFFER = 131072
+READ_BUFFER = 262144
 
 _ATTRIBUTE = "_duplexio_websocket_state"
 
