@@ -404,11 +404,18 @@ class TestSection8_1_Utf8:
 
 class TestSection10_4_Limits:
     @pytest.mark.parametrize("limit", [0, 1, 125, 126, 65535, 65536])
-    def test_one_frame(self, kernel, limit):
-        assert read(kernel, binary(bytes(limit)), max_size=limit) == [("binary", bytes(limit))]
-        wire = binary(bytes(limit + 1))
+    @pytest.mark.parametrize("opcode", [1, 2])
+    def test_one_frame(self, kernel, opcode, limit):
+        ((_, message),) = read(kernel, frame(opcode, b"x" * limit), max_size=limit)
+        assert message in ("x" * limit, b"x" * limit)
+        wire = frame(opcode, bytes(limit + 1))
         at = len(wire) - limit - 2
         assert failure(kernel, wire, at, max_size=limit) == 1009
+
+    @pytest.mark.parametrize("opcode", [1, 2])
+    def test_with_and_without_compression(self, kernel, opcode):
+        for rsv1 in (True, False):
+            assert failure(kernel, head(0x80 | opcode, 6, 0), max_size=5, rsv1=rsv1) == 1009
 
     @pytest.mark.parametrize("fragments", [False, True])
     def test_over_fragments(self, kernel, fragments):
