@@ -48,10 +48,11 @@ def echo(ws: ServerConnection) -> None:
 class Peer:
     """A scripted server's side of one connection."""
 
+    request: Request
+
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.stream = sock.makefile("rb")
-        self.request: Request | None = None
 
     def close(self) -> None:
         self.stream.close()

@@ -121,7 +121,7 @@ class TestSubclass:
         assert calls == [(1000, "bye")]
 
     def test_methods_that_expect_the_application_once_more(self):
-        calls = []
+        calls: list[tuple[object, ...]] = []
 
         class App(WebSocketApp):
             def __init__(self):

@@ -660,13 +660,13 @@ AnyWebSocket = TypeVar("AnyWebSocket", bound=WebSocket)
 
 
 @overload
-def create_connection(url: str, timeout: float | None = None, **options: Any) -> WebSocket: ...
-
-
-@overload
 def create_connection(
     url: str, timeout: float | None = None, *, class_: type[AnyWebSocket], **options: Any
 ) -> AnyWebSocket: ...
+
+
+@overload
+def create_connection(url: str, timeout: float | None = None, **options: Any) -> WebSocket: ...
 
 
 def create_connection(
