@@ -299,14 +299,49 @@ class PerMessageDeflate:
         self._cache.used(context)
         data = compressor.compress(payload)
         end = compressor.flush(zlib.Z_SYNC_FLUSH)
+        self._remember_sent(payload)
+        if fin:
+            end = end[:-4]
+        return data + end if data else end
+
+    # Sending the same message on many connections
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What a message compressed by :meth:`compress_shared` depends on, beside its payload."""
+        return tuple(self._settings.values())
+
+    def compress_shared(self, payload: Buffer) -> bytes:
+        """Compress a message for all connections with the same :attr:`shape`.
+
+        It refers to nothing that was sent before, which suits connections with context takeover
+        too (RFC 7692 §7.1.1). Each connection that sends it must :meth:`note_shared` it.
+
+        Args:
+            payload: The whole message.
+
+        Returns:
+            The payload of the frame to send, which carries RSV1.
+        """
+        return self._compress_whole(payload) if len(payload) else _EMPTY
+
+    def note_shared(self, payload: Buffer) -> None:
+        """Take note that a message is sent here that this compressor has not seen.
+
+        Args:
+            payload: The message that :meth:`compress_shared` was given.
+        """
+        if not self.local_no_context_takeover:
+            # The peer's window holds it, so the next compressor begins with it.
+            self._cache.drop(self._context)
+            self._remember_sent(payload)
+
+    def _remember_sent(self, payload: Buffer) -> None:
         window = self._window
         if len(payload) >= window:
             self._sent = bytes(payload[-window:])
         else:
             self._sent = (self._sent + payload)[-window:]
-        if fin:
-            end = end[:-4]
-        return data + end if data else end
 
     def _compress_alone(self, payload: Buffer, fin: bool) -> bytes:
         """Compress with nothing but the message itself for a context (RFC 7692 §7.1.1)."""

@@ -49,6 +49,7 @@ cdef class Driver(ConnectionHandler):
     cdef object sent(self, Output output)
     cpdef object send_raw(self, object data)
     cpdef object send_shared(self, bytes data)
+    cpdef object send_alone(self, int opcode, bytes payload)
     cpdef object flush_pending(self)
     cdef object write(self, Output output)
     cdef Py_ssize_t buffered(self)

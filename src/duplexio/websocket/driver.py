@@ -353,15 +353,20 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
     def send_shared(self, data: bytes) -> None:
         """Send bytes that many connections send: they are written from where they are.
 
+        Nothing waits for them to be written, so ``max_buffered`` holds.
+
         Args:
             data: Whole frames.
         """
-        if self.pending is not None or self.fd < 0 or self.write_blocked:
-            self.send_raw(data)
-            return
-        if self.loop_state.corked is self:
+        if (
+            self.pending is not None
+            or self.fd < 0
+            or self.write_blocked
             # What this connection sent before has to go first.
+            or self.loop_state.corked is self
+        ):
             self.send_raw(data)
+            self.check_buffered()
             return
         try:
             count = rawsend.write_bytes(data, self.fd)
@@ -370,6 +375,25 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
             return
         if count < len(data):
             self.transport.write(data[count:])
+            self.check_buffered()
+
+    def send_alone(self, opcode: int, payload: bytes) -> None:
+        """Send a message without waiting for it to be written, so ``max_buffered`` holds.
+
+        Args:
+            opcode: 1 (text, in UTF-8) or 2 (binary).
+            payload: The message.
+
+        Raises:
+            ConnectionClosed: When the connection is not open.
+        """
+        connection = self.connection
+        assert connection is not None
+        output = self.out()
+        connection.output = output
+        connection.send_fragment(opcode, payload, True)
+        self.sent(output)
+        self.check_buffered()
 
     def flush_pending(self) -> None:
         """Write what was sent outside of a read, unless the kernel takes no more."""

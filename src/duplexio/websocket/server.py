@@ -461,11 +461,11 @@ def basic_auth(
     if (credentials is None) == (check_credentials is None):
         raise UsageError("basic_auth takes either credentials or check_credentials")
     known: dict[str, str] = {}
-    if isinstance(credentials, tuple) and all(isinstance(part, str) for part in credentials):
-        name, word = credentials
-        known[str(name)] = str(word)
-    elif credentials is not None:
-        known = {str(name): str(word) for name, word in credentials}
+    if credentials is not None:
+        pairs: Any = credentials
+        if isinstance(credentials, tuple) and all(isinstance(part, str) for part in credentials):
+            pairs = [credentials]
+        known = {str(name): str(word) for name, word in pairs}
 
     async def allowed(username: str, password: str) -> bool:
         if check_credentials is None:
