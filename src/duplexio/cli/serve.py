@@ -1,7 +1,7 @@
 """``duplexio serve``: uvicorn, with the front door and our defaults.
 
-The flags are uvicorn's own, taken from its command, so that they follow the installed version; those
-that the front door replaces are left out, and its settings are added.
+The flags are uvicorn's own, taken from its command, so that they follow the installed version;
+those that the front door replaces are left out, and its settings are added.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Where duplexio runs: in uvicorn (the front door), and under any ASGI server.
 
-* ``duplexio.hosting.uvicorn:Protocol`` is uvicorn's ``--http`` class that serves WebSockets with our
-  protocol, for every ASGI application.
-* :class:`Endpoint` is an ASGI application made of a handler of ``duplexio.websocket``; under the front
-  door its frames never become ASGI messages. :class:`Routes` puts endpoints on paths, in front of
-  another application.
+* ``duplexio.hosting.uvicorn:Protocol`` is a class for uvicorn's ``--http``, which serves the
+  WebSockets of every ASGI application with our protocol.
+* :class:`Endpoint` is an ASGI application made of a handler of ``duplexio.websocket``; under the
+  front door its frames never become ASGI messages. :class:`Routes` puts endpoints on paths, in
+  front of another application.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ application's ``receive`` and ``send`` talk to: a message that has arrived is ha
 application in place, and what it sends meanwhile goes out in one write.
 
 The messages are those of the ASGI specification, version 2.4 of its part on WebSockets, with the
-extension ``websocket.http.response``, and one of our own, ``duplexio.handover``: an endpoint of ours
-behind the application's middleware takes the connection over with its answer (see ``endpoint.py``).
+extension ``websocket.http.response`` and one of our own, ``duplexio.handover``: an endpoint of ours
+behind the application's middleware takes the connection over with its answer (``endpoint.py``).
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class AsgiConnection(StreamConnection):
             self.receiver = receiver
             self.receiving = True
             try:
-                await receiver
+                await receiver  # type: ignore[misc]  # compiled, an iterator is a generator
             finally:
                 self.receiving = False
                 self.receiver = None
@@ -242,9 +242,8 @@ class AsgiConnection(StreamConnection):
             if payload is None:
                 raise RuntimeError("the ASGI message 'websocket.send' has neither bytes nor text")
         self.send_whole(payload, None)
-        if self.write_blocked or self.fd < 0:
-            if self.buffered() > self.options.write_limit:
-                await self.drain_or_leave()
+        if (self.write_blocked or self.fd < 0) and self.buffered() > self.options.write_limit:
+            await self.drain_or_leave()
         self.sends += 1
         if self.sends >= SENDS_PER_TURN:
             self.sends = 0
@@ -367,13 +366,10 @@ class AsgiConnection(StreamConnection):
         scope = self.scope
         if scope is None:
             return
-        client = scope.get("client")
         path = quote(scope["path"])
         if scope["query_string"]:
             path += "?" + scope["query_string"].decode("latin-1")
-        self.site.logger.info(
-            '%s - "WebSocket %s" %s', "%s:%d" % tuple(client) if client else "", path, outcome
-        )
+        self.site.logger.info('%s - "WebSocket %s" %s', address(scope.get("client")), path, outcome)
 
     # What the server and the driver tell
 
@@ -393,16 +389,24 @@ class AsgiConnection(StreamConnection):
             self.receiver.wake(False)
 
     def on_close_frame(self, code: int, reason: str) -> None:
+        """Take the peer's close frame, and tell the application."""
         StreamConnection.on_close_frame(self, code, reason)
         self.wake_receiver()
 
     def on_failure(self, code: int, reason: str) -> None:
+        """Take note that the peer broke the protocol, and tell the application."""
         StreamConnection.on_failure(self, code, reason)
         self.wake_receiver()
 
     def on_lost(self, exc: Exception | None) -> None:
+        """Take note that the transport has ended, and tell the application."""
         StreamConnection.on_lost(self, exc)
         self.site.connections.discard(self)
+
+
+def address(client: Any) -> str:
+    """Write the address of a client as uvicorn's log does."""
+    return f"{client[0]}:{client[1]}" if client else ""
 
 
 def phrase(status: int) -> str:

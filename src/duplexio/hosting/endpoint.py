@@ -1,14 +1,13 @@
 """Native endpoints: handlers of ``duplexio.websocket`` as ASGI applications.
 
-An :class:`Endpoint` can be mounted wherever an ASGI application can. How its frames travel depends on
-what is in front of it:
+An :class:`Endpoint` can be mounted wherever an ASGI application can. How its frames travel depends
+on what is in front of it:
 
 * the front door, and nothing else: the connection is the endpoint's from the request's head on;
-* the front door, and an application with its middleware: the request passes through all of it, as the
-  ASGI messages ``websocket.connect`` and ``websocket.accept``; with the second the endpoint takes the
-  connection over, and ``websocket.disconnect`` follows when it is over. Only the frames in between
-  never become messages;
-* another ASGI server: every message travels as an ASGI message.
+* the front door, and an application with its middleware: the request passes through all of it, as
+  the ASGI messages ``websocket.connect`` and ``websocket.accept``; with the second the endpoint
+  takes the connection over, and only the frames that follow are no messages;
+* another ASGI server: everything travels as ASGI messages (see ``bridge.py``).
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -33,6 +33,7 @@ from ..websocket.options import Logger, Options, queue_limits
 from ..websocket.origins import SAME_ORIGIN, Origins, check_origin
 from ..websocket.server import ServerConnection
 from .asgi import HANDOVER, SHUTDOWN_TIMEOUT
+from .bridge import Bridge
 
 __all__ = ["Endpoint", "EndpointConnection", "EndpointListenerConnection", "Routes", "Session"]
 
@@ -212,7 +213,8 @@ class Endpoint:
         origins: Origins whose pages may connect; the server's own by default.
         extensions: Factories of further extensions.
         subprotocols: Supported subprotocols, in order of preference.
-        select_subprotocol: Chooses one of those that a client offers.
+        select_subprotocol: Called with the connection and the subprotocols that a client offers;
+            returns one of them or ``None``.
         compression: ``"deflate"`` accepts permessage-deflate, ``None`` refuses it.
         process_request: Called with connection and request before the handshake is answered; may
             return a response to answer instead. May be a coroutine function.
@@ -251,7 +253,7 @@ class Endpoint:
         origins: Origins = SAME_ORIGIN,
         extensions: Sequence[Any] | None = None,
         subprotocols: Sequence[str] | None = None,
-        select_subprotocol: Callable[[Sequence[str]], str | None] | None = None,
+        select_subprotocol: Callable[[Any, Sequence[str]], str | None] | None = None,
         compression: str | None = "deflate",
         process_request: Callable[[Any, Request], Any] | None = None,
         process_response: Callable[[Any, Request, Response], Any] | None = None,
@@ -260,7 +262,7 @@ class Endpoint:
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
         max_size: int | None = 2**20,
-        max_queue: int | None | tuple[int | None, int | None] = 16,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
         write_limit: int = 2**15,
         max_buffered: int | None = 2**24,
         logger: Logger | None = None,
@@ -369,8 +371,6 @@ class Endpoint:
             await self._talk(session)
         else:
             # Not the front door, or something in front of us does not pass the message on as it is.
-            from .messages import Bridge
-
             driver.subprotocol = subprotocol
             async with Bridge(driver, scope, receive, send):
                 await self._talk(session)
@@ -390,6 +390,9 @@ class Endpoint:
         """Answer a request that the server has found good: 101, or something else."""
         policy = self.policy
         subprotocol = None
+        select = None
+        if policy.select_subprotocol is not None:
+            select = partial(policy.select_subprotocol, driver)
         try:
             response = None
             if policy.process_request is not None:
@@ -404,7 +407,7 @@ class Endpoint:
                     subprotocol = choose_subprotocol(
                         parse_subprotocol(offered) if offered else [],
                         policy.subprotocols or (),
-                        policy.select_subprotocol,
+                        select,
                     )
                 response = Response(101)
             if policy.process_response is not None:

@@ -2,10 +2,10 @@
 
     uvicorn app:app --http duplexio.hosting.uvicorn:Protocol
 
-:class:`Protocol` is uvicorn's own protocol for HTTP, and leaves requests to it, untouched. A request
-that becomes a WebSocket is taken out, with the bytes that came behind it; from then on the transport
-belongs to a connection of ours: one that talks to the ASGI application, or, where an endpoint of ours
-is the outermost application, one that it serves itself.
+:class:`Protocol` is uvicorn's own protocol for HTTP, and leaves requests to it, untouched. A
+request for a WebSocket is taken out, with the bytes that came behind it; from then on the transport
+belongs to a connection of ours: one that talks to the ASGI application, or, where an endpoint of
+ours is the outermost application, the endpoint's own.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..websocket.http11 import Request, Response, parse_request
 from ..websocket.loopstate import LoopState, loop_state
 from ..websocket.opening import MAX_EARLY_BYTES
 from ..websocket.options import Options, queue_limits
-from .asgi import HANDOVER, AsgiConnection, take_over
+from .asgi import HANDOVER, AsgiConnection, address, take_over
 from .endpoint import Endpoint, Session, find_endpoint
 from .handshake import Offer, challenge_size, render_lines
 from .settings import Settings
@@ -109,9 +109,8 @@ class FrontDoor:
     def start_task(self, coroutine: Any) -> None:
         """Run an application's coroutine, which uvicorn waits for when it stops."""
         tasks = self.server_state.tasks
-        context = (
-            contextvars.Context() if getattr(self.config, "reset_contextvars", False) else None
-        )
+        fresh = getattr(self.config, "reset_contextvars", False)
+        context = contextvars.Context() if fresh else None
         task = self.loop_state.loop.create_task(coroutine, context=context)
         task.add_done_callback(tasks.discard)
         tasks.add(task)
@@ -179,6 +178,7 @@ class Protocol(HttpToolsProtocol):
         # What the loop's timers need.
         self.due = 0.0
         self.slot = -1
+        self.place = 0
         # The head being received: its bytes so far, -1 while none is; and whether it began in the
         # data being parsed.
         self._head_size = -1
@@ -308,8 +308,7 @@ class Protocol(HttpToolsProtocol):
             secure=session.secure,
             legacy=self.front_door.settings.legacy,
         )
-        self.connections.discard(self)
-        self.connections.add(session)
+        self._replace_by(session)
         take_over(self.transport, driver, self.flow.read_paused)
         driver.opening.received(request.head + self._rest)
 
@@ -335,8 +334,7 @@ class Protocol(HttpToolsProtocol):
             self._scope(request),
             self._rest[challenge:],
         )
-        self.connections.discard(self)
-        self.connections.add(connection)
+        self._replace_by(connection)
         take_over(self.transport, connection, self.flow.read_paused)
         front_door.start_task(connection.run())
 
@@ -367,6 +365,11 @@ class Protocol(HttpToolsProtocol):
     def _answering(self) -> bool:
         """Tell whether a request that came before has no complete response yet."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _replace_by(self, connection: Any) -> None:
+        """Let uvicorn's server know the connection in place of this object."""
+        self.front_door.connections.discard(self)
+        self.front_door.connections.add(connection)
 
     # Refusals
 
@@ -416,8 +419,7 @@ class NativeSession(Session):
         client, _ = self.origin()
         path, _, query = self.driver.request.path.partition("?")
         path = quote(unquote(path)) + ("?" + query if query else "")
-        address = "%s:%d" % tuple(client) if client else ""
-        self.front_door.logger.info('%s - "WebSocket %s" [accepted]', address, path)
+        self.front_door.logger.info('%s - "WebSocket %s" [accepted]', address(client), path)
 
     def ended(self) -> None:
         """Forget the connection."""
