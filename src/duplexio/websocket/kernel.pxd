@@ -12,9 +12,7 @@ cdef class FrameSink:
     cdef object on_violation(self, int code, object reason)
 
 
-cdef class FrameReader:
-    cdef FrameSink sink
-    cdef uint64_t max_size
+cdef class _Partial:
     cdef object message          # bytes under construction, or None
     cdef object control          # bytes of a control frame that did not arrive whole, or None
     cdef Py_ssize_t message_length
@@ -24,14 +22,20 @@ cdef class FrameReader:
     cdef uint32_t mask           # of the current frame, rotated to the next payload byte
     cdef uint32_t utf8           # state of the incremental UTF-8 check
     cdef uint8_t head[14]
-    cdef uint8_t head_length
     cdef uint8_t frame           # first byte of the current frame
+
+
+cdef class FrameReader:
+    cdef FrameSink sink
+    cdef uint64_t max_size
+    cdef _Partial partial        # of what is incomplete, or None
+    cdef uint8_t head_length     # of a frame's head that has not arrived whole
     cdef uint8_t opcode          # of the current message, 0 between messages
-    cdef bint in_payload
-    cdef bint compressed
-    cdef bint started            # a fragment of the current message was delivered
-    cdef readonly bint masked
-    cdef readonly bint rsv1
+    cdef uint8_t in_payload
+    cdef uint8_t compressed
+    cdef uint8_t started         # a fragment of the current message was delivered
+    cdef uint8_t masked
+    cdef uint8_t rsv1
     cdef public bint fragments
     cdef public bint paused
     cdef readonly bint failed
@@ -41,18 +45,19 @@ cdef class FrameReader:
     cpdef object fill_buffer(self)
     cpdef object filled(self, Py_ssize_t count)
     cpdef object release(self)
+    cdef _Partial _open(self)
+    cdef Py_ssize_t _head_size(self, uint8_t second)
+    cdef uint64_t _long_size(self, uint8_t *data)
     cdef object _fail(self, int code, object reason)
     cdef int _check_start(self, uint8_t first, uint8_t second) except -1
     cdef int _check_size(self, uint8_t first, uint64_t length) except -1
-    cdef object _whole(self, uint8_t first, uint8_t *data, Py_ssize_t length)
-    cdef object _begin(self, uint8_t first, uint64_t length)
-    cdef object _take(self, uint8_t *data, Py_ssize_t length)
-    cdef object _room(self, Py_ssize_t length)
-    cdef int _arrived(self, uint8_t *data, Py_ssize_t length) except -1
-    cdef object _end(self)
-    cdef object _taken(self)
-    cdef Py_ssize_t _head_size(self, uint8_t second)
-    cdef uint64_t _long_size(self, uint8_t *data)
+    cdef object _whole(self, uint8_t first, uint8_t *data, Py_ssize_t length, uint32_t mask)
+    cdef object _begin(self, uint8_t first, uint64_t length, uint32_t mask)
+    cdef object _take(self, _Partial partial, uint8_t *data, Py_ssize_t length)
+    cdef object _room(self, _Partial partial, Py_ssize_t length)
+    cdef int _arrived(self, _Partial partial, uint8_t *data, Py_ssize_t length) except -1
+    cdef object _end(self, _Partial partial)
+    cdef object _taken(self, _Partial partial)
 
 
 cdef class Output:

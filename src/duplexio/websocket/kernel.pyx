@@ -9,6 +9,7 @@ Rules: lengths stay ``uint64_t`` until they have been compared with the limit; n
 caller's buffer outlives the call.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport (
     PyBUF_SIMPLE,
@@ -218,6 +219,15 @@ cdef class _PythonSink(FrameSink):
         self.target.on_violation(code, reason)
 
 
+@cython.freelist(16)
+@cython.no_gc  # it holds bytes only
+cdef class _Partial:
+    """What has arrived of a frame or a message that is not complete.
+
+    It exists only meanwhile: most readers wait between two messages most of the time.
+    """
+
+
 cdef class FrameReader:
     def __init__(self, sink, *, bint masked, max_size=None, bint rsv1=False):
         # The methods of a compiled sink cannot be seen from Python. Those that can be were written
@@ -251,38 +261,43 @@ cdef class FrameReader:
         cdef uint64_t size
         cdef uint8_t *head
         cdef uint8_t first, second
-        self.offered = 0
+        cdef uint32_t mask = 0
+        cdef _Partial partial = self.partial
+        if partial is not None:
+            partial.offered = 0
         while at < length and not self.paused and not self.failed:
             if self.in_payload:
                 left = length - at
-                if <uint64_t> left > self.remaining:
-                    left = <Py_ssize_t> self.remaining
-                self._take(data + at, left)
+                partial = self.partial
+                if <uint64_t> left > partial.remaining:
+                    left = <Py_ssize_t> partial.remaining
+                self._take(partial, data + at, left)
                 at += left
                 continue
             # The head, as it lies or gathered from several reads.
             head = data + at
             left = length - at
             if self.head_length:
-                need = 2 if self.head_length < 2 else self._head_size(self.head[1])
+                partial = self.partial
+                need = 2 if self.head_length < 2 else self._head_size(partial.head[1])
                 if need - self.head_length < left:
                     left = need - self.head_length
-                memcpy(self.head + self.head_length, head, left)
+                memcpy(partial.head + self.head_length, head, left)
                 at += left
                 self.head_length += <uint8_t> left
                 if self.head_length == 2 and need == 2:
-                    if self._check_start(self.head[0], self.head[1]) < 0:
+                    if self._check_start(partial.head[0], partial.head[1]) < 0:
                         break
-                    need = self._head_size(self.head[1])
+                    need = self._head_size(partial.head[1])
                 if self.head_length < need:
                     continue
-                head = self.head
+                head = partial.head
                 first = head[0]
                 second = head[1]
                 self.head_length = 0
             else:
                 if left < 2:
-                    self.head[0] = head[0]
+                    self._open().head[0] = head[0]
                     self.head_length = 1
                     at += 1
                     break
@@ -293,7 +308,7 @@ cdef class FrameReader:
                     break
                 need = self._head_size(second)
                 if left < need:
-                    memcpy(self.head, head, left)
+                    memcpy(self._open().head, head, left)
                     self.head_length = <uint8_t> left
                     at += left
                     break
@@ -312,16 +327,21 @@ cdef class FrameReader:
             if not first & 0x08 and self._check_size(first, size) < 0:
                 break
             if self.masked:
-                memcpy(&self.mask, head + need - 4, 4)
-            else:
-                self.mask = 0
+                memcpy(&mask, head + need - 4, 4)
             if size <= <uint64_t> (length - at) and (first & 0x08 or (first & 0x8f > 0x80 and not self.fragments)):
                 # The whole message (or control frame) is here.
-                self._whole(first, data + at, <Py_ssize_t> size)
+                self._whole(first, data + at, <Py_ssize_t> size, mask)
                 at += <Py_ssize_t> size
             else:
-                self._begin(first, size)
+                self._begin(first, size, mask)
         return at if not self.failed else length
+
+    cdef _Partial _open(self):
+        cdef _Partial partial = self.partial
+        if partial is None:
+            partial = _Partial.__new__(_Partial)
+            self.partial = partial
+        return partial
 
     cdef inline Py_ssize_t _head_size(self, uint8_t second):
         cdef uint8_t size = second & 0x7f
@@ -382,8 +402,11 @@ cdef class FrameReader:
 
     cdef int _check_size(self, uint8_t first, uint64_t length) except -1:
         """Compared as 64-bit numbers, without a sum that could overflow."""
-        cdef uint64_t before = self.delivered + <uint64_t> self.message_length
+        cdef _Partial partial = self.partial
+        cdef uint64_t before = 0
         cdef uint64_t limit = self.max_size
+        if partial is not None:
+            before = partial.delivered + <uint64_t> partial.message_length
         if first & 0x40 or (not first & 0x0f and self.compressed):
             # See COMPRESSED_EXTRA of the twin. max_size is below 2**63, so the sum fits.
             limit += (limit >> 3) + COMPRESSED_EXTRA
@@ -392,13 +415,15 @@ cdef class FrameReader:
             return -2
         return 0
 
-    cdef object _whole(self, uint8_t first, uint8_t *data, Py_ssize_t length):
+    cdef object _whole(self, uint8_t first, uint8_t *data, Py_ssize_t length, uint32_t mask):
         """A frame that lies whole in the buffer: a control frame, or a message of one frame."""
         cdef object result
         cdef uint8_t opcode = first & 0x0f
+        if self.partial is not None and not self.opcode:
+            self.partial = None  # it held the beginning of this frame's head
         if opcode == 1 and not first & 0x40:
-            if self.mask:
-                _xor(data, data, length, self.mask)
+            if mask:
+                _xor(data, data, length, mask)
             try:
                 result = PyUnicode_DecodeUTF8(<char *> data, length, NULL)
             except UnicodeDecodeError as exc:
@@ -407,7 +432,7 @@ cdef class FrameReader:
             self.sink.on_text(result)
             return None
         result = PyBytes_FromStringAndSize(NULL, length)
-        _xor(<uint8_t *> PyBytes_AS_STRING(result), data, length, self.mask)
+        _xor(<uint8_t *> PyBytes_AS_STRING(result), data, length, mask)
         if opcode & 0x08:
             self.sink.on_control(opcode, result)
         elif first & 0x40:
@@ -415,62 +440,64 @@ cdef class FrameReader:
         else:
             self.sink.on_binary(result)
 
-    cdef object _begin(self, uint8_t first, uint64_t length):
+    cdef object _begin(self, uint8_t first, uint64_t length, uint32_t mask):
         """A frame whose payload is still on the way, or that is one of several."""
         cdef uint8_t opcode = first & 0x0f
-        self.frame = first
-        self.remaining = length
+        cdef _Partial partial = self._open()
+        partial.frame = first
+        partial.remaining = length
+        partial.mask = mask
         self.in_payload = True
         if opcode & 0x08:
             # Control frames are short: they wait for their last byte beside the message.
-            self.control = bytearray()
+            partial.control = bytearray()
         elif opcode:
             self.opcode = opcode
             self.compressed = first & 0x40 != 0
             self.started = False
-            self.utf8 = 0
+            partial.utf8 = 0
         if length == 0:
-            self._end()
+            self._end(partial)
 
-    cdef object _take(self, uint8_t *data, Py_ssize_t length):
+    cdef object _take(self, _Partial partial, uint8_t *data, Py_ssize_t length):
         """Payload bytes from the caller's buffer, still masked."""
         cdef uint8_t *target
-        if self.frame & 0x08:
-            _xor(data, data, length, self.mask)
-            self.mask = _rotate(self.mask, length)
-            self.control += (<char *> data)[:length]
-            self.remaining -= <uint64_t> length
-            if self.remaining == 0:
-                self._end()
+        if partial.frame & 0x08:
+            _xor(data, data, length, partial.mask)
+            partial.mask = _rotate(partial.mask, length)
+            partial.control += (<char *> data)[:length]
+            partial.remaining -= <uint64_t> length
+            if partial.remaining == 0:
+                self._end(partial)
             return None
-        self._room(length)
-        target = <uint8_t *> PyBytes_AS_STRING(self.message) + self.message_length
+        self._room(partial, length)
+        target = <uint8_t *> PyBytes_AS_STRING(partial.message) + partial.message_length
         memcpy(target, data, length)
-        if self._arrived(target, length) == 0 and self.remaining == 0:
-            self._end()
+        if self._arrived(partial, target, length) == 0 and partial.remaining == 0:
+            self._end(partial)
 
-    cdef object _room(self, Py_ssize_t length):
+    cdef object _room(self, _Partial partial, Py_ssize_t length):
         """Make ``message`` large enough; it doubles, up to what the frame announces."""
-        cdef Py_ssize_t need = self.message_length + length
+        cdef Py_ssize_t need = partial.message_length + length
         cdef Py_ssize_t have, goal
         cdef PyObject *moved
-        if self.message is None:
+        if partial.message is None:
             goal = need if need > FIRST_ROOM else FIRST_ROOM
-            if self.remaining < <uint64_t> goal:
-                goal = <Py_ssize_t> self.remaining
-            self.message = PyBytes_FromStringAndSize(NULL, goal if goal > need else need)
+            if partial.remaining < <uint64_t> goal:
+                goal = <Py_ssize_t> partial.remaining
+            partial.message = PyBytes_FromStringAndSize(NULL, goal if goal > need else need)
             return None
-        have = PyBytes_GET_SIZE(self.message)
+        have = PyBytes_GET_SIZE(partial.message)
         if need <= have:
             return None
         goal = 2 * have
-        if self.frame & 0x80 and self.remaining < <uint64_t> (goal - self.message_length):
-            goal = self.message_length + <Py_ssize_t> self.remaining
+        if partial.frame & 0x80 and partial.remaining < <uint64_t> (goal - partial.message_length):
+            goal = partial.message_length + <Py_ssize_t> partial.remaining
         if goal < need:
             goal = need
         # The object is ours alone, so it may be moved: its one reference is taken out and put back.
-        message = self.message
-        self.message = None
+        message = partial.message
+        partial.message = None
         moved = <PyObject *> message
         Py_INCREF(moved)
         message = None
@@ -480,74 +507,74 @@ cdef class FrameReader:
             # What had arrived is gone, and with it the place of the bytes to come.
             self.release()
             raise
-        self.message = <object> moved
+        partial.message = <object> moved
         Py_DECREF(moved)
 
-    cdef int _arrived(self, uint8_t *data, Py_ssize_t length) except -1:
+    cdef int _arrived(self, _Partial partial, uint8_t *data, Py_ssize_t length) except -1:
         """Unmask and check ``length`` new bytes at the end of ``message``."""
-        if self.mask:
-            _xor(data, data, length, self.mask)
-            self.mask = _rotate(self.mask, length)
+        if partial.mask:
+            _xor(data, data, length, partial.mask)
+            partial.mask = _rotate(partial.mask, length)
         if self.opcode == 1 and not self.compressed:
-            self.utf8 = _utf8_check(self.utf8, data, length)
-            if self.utf8 == 0xffffffff:
+            partial.utf8 = _utf8_check(partial.utf8, data, length)
+            if partial.utf8 == 0xffffffff:
                 self._fail(1007, BAD_TEXT)
                 return -2
-        self.message_length += length
-        self.remaining -= <uint64_t> length
+        partial.message_length += length
+        partial.remaining -= <uint64_t> length
         return 0
 
     cpdef object fill_buffer(self):
         cdef Py_ssize_t room
-        self.offered = 0
-        if (
-            not self.in_payload
-            or self.frame & 0x08
-            or self.remaining < READ_DIRECT
-            or self.paused
-            or self.failed
-        ):
+        cdef _Partial partial = self.partial
+        if not self.in_payload:
             return None
-        self._room(<Py_ssize_t> READ_DIRECT if self.remaining > <uint64_t> FIRST_ROOM else <Py_ssize_t> self.remaining)
-        room = PyBytes_GET_SIZE(self.message) - self.message_length
-        if <uint64_t> room > self.remaining:
-            room = <Py_ssize_t> self.remaining
-        self.offered = room
-        return PyMemoryView_FromMemory(PyBytes_AS_STRING(self.message) + self.message_length, room, PyBUF_WRITE)
+        partial.offered = 0
+        if partial.frame & 0x08 or partial.remaining < READ_DIRECT or self.paused or self.failed:
+            return None
+        self._room(partial, <Py_ssize_t> READ_DIRECT if partial.remaining > <uint64_t> FIRST_ROOM else <Py_ssize_t> partial.remaining)
+        room = PyBytes_GET_SIZE(partial.message) - partial.message_length
+        if <uint64_t> room > partial.remaining:
+            room = <Py_ssize_t> partial.remaining
+        partial.offered = room
+        return PyMemoryView_FromMemory(PyBytes_AS_STRING(partial.message) + partial.message_length, room, PyBUF_WRITE)
 
     cpdef object filled(self, Py_ssize_t count):
         cdef uint8_t *data
-        if count < 0 or count > self.offered or self.message is None:
+        cdef _Partial partial = self.partial
+        if partial is None or count < 0 or count > partial.offered or partial.message is None:
             raise UsageError(f"{count} bytes were put into memory that was not offered")
-        self.offered = 0
-        data = <uint8_t *> PyBytes_AS_STRING(self.message) + self.message_length
-        if self._arrived(data, count) == 0 and self.remaining == 0:
-            self._end()
+        partial.offered = 0
+        data = <uint8_t *> PyBytes_AS_STRING(partial.message) + partial.message_length
+        if self._arrived(partial, data, count) == 0 and partial.remaining == 0:
+            self._end(partial)
 
-    cdef object _end(self):
+    cdef object _end(self, _Partial partial):
         """The last byte of a frame that did not lie whole in the buffer."""
         cdef object payload
-        cdef uint8_t opcode = self.frame & 0x0f
-        cdef bint fin = self.frame & 0x80 != 0
+        cdef uint8_t opcode = partial.frame & 0x0f
+        cdef bint fin = partial.frame & 0x80 != 0
         cdef bint compressed
         self.in_payload = False
         if opcode & 0x08:
-            payload = bytes(self.control)
-            self.control = None
+            payload = bytes(partial.control)
+            partial.control = None
+            if not self.opcode:
+                self.partial = None
             self.sink.on_control(opcode, payload)
             return None
         if not fin and not self.fragments:
             return None
         opcode = self.opcode
         compressed = self.compressed
-        if fin and opcode == 1 and self.utf8:
+        if fin and opcode == 1 and partial.utf8:
             self._fail(1007, CUT_TEXT)
             return None
-        self.delivered += <uint64_t> self.message_length
-        payload = self._taken()
+        partial.delivered += <uint64_t> partial.message_length
+        payload = self._taken(partial)
         if fin:
             self.opcode = 0
-            self.delivered = 0
+            self.partial = None
         if self.fragments or self.started:
             # Only the first piece carries the opcode, as on the wire.
             if self.started:
@@ -561,13 +588,13 @@ cdef class FrameReader:
         else:
             self.sink.on_binary(payload)
 
-    cdef object _taken(self):
-        """The message as it stands, cut to its length; the reader lets go of it."""
-        cdef object message = self.message
+    cdef object _taken(self, _Partial partial):
+        """The message as it stands, cut to its length."""
+        cdef object message = partial.message
         cdef PyObject *moved
-        cdef Py_ssize_t length = self.message_length
-        self.message = None
-        self.message_length = 0
+        cdef Py_ssize_t length = partial.message_length
+        partial.message = None
+        partial.message_length = 0
         if message is None:
             return b""
         if length != PyBytes_GET_SIZE(message):
@@ -581,9 +608,8 @@ cdef class FrameReader:
 
     cpdef object release(self):
         self.failed = True
-        self.offered = 0
-        self.message = None
-        self.control = None
+        self.in_payload = False
+        self.partial = None
 
 
 # --- writing ------------------------------------------------------------------------------------
