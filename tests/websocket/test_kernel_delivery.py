@@ -341,11 +341,22 @@ class TestFillBuffer:
         reader.feed(bytearray(binary(bytes(20_000))[3:-8000]))
         assert reader.fill_buffer() is None
 
+    @pytest.mark.parametrize("before", [b"", text(b"a", fin=False), binary(b"a", fin=False)])
+    @pytest.mark.parametrize("fin", [True, False])
+    def test_offers_memory_for_every_kind_of_data(self, kernel, before, fin):
+        for opcode in (0,) if before else (1, 2):
+            reader = kernel.FrameReader(Recorder(), masked=True)
+            reader.feed(bytearray(before + frame(opcode, bytes(10_000), fin=fin)[:8]))
+            assert len(reader.fill_buffer()) >= 8192
+
     def test_offers_nothing_when_nothing_may_be_delivered(self, kernel):
         reader = kernel.FrameReader(Recorder(), masked=True)
         reader.feed(bytearray(binary(bytes(20_000))[:20]))
+        assert reader.fill_buffer() is not None
         reader.paused = True
         assert reader.fill_buffer() is None
+        with pytest.raises(kernel.UsageError, match="not offered"):
+            reader.filled(1)
         reader.paused = False
         assert reader.fill_buffer() is not None
         reader.release()
