@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "main"]
 
 #: The commands: the module of each, and what it does in a line.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "chat": (".chat", "Run a chat room."),
     "serve": (".serve", "Serve an ASGI application with uvicorn and duplexio's WebSockets."),
 }
 
