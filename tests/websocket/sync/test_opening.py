@@ -352,6 +352,6 @@ class TestRedirects:
 
         with (
             ScriptedServer(script, server_context) as server,
-            pytest.raises(websocket.WebSocketException, match="not encrypted"),
+            pytest.raises(websocket.WebSocketException, match="leave TLS"),
         ):
             create_connection(server.url, timeout=10, sslopt={"ca_certs": ca_file})

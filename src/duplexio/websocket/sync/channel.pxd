@@ -1,6 +1,7 @@
 """Types for compiling channel.py."""
 
 from ..connection cimport Connection, ConnectionHandler
+from ..kernel cimport MaskKeys
 
 
 cdef class Channel(ConnectionHandler):
@@ -40,4 +41,4 @@ cdef class Channel(ConnectionHandler):
     cpdef object flush(self)
     cpdef object settle(self)
     cdef object write(self, bytes data)
-    cpdef object use_mask_keys(self, object entropy)
+    cpdef object use_mask_keys(self, MaskKeys mask_keys)

@@ -65,7 +65,7 @@ class Channel(ConnectionHandler):
 
     Args:
         transport: The bytes below.
-        entropy: Where masking keys come from; see :class:`~duplexio.websocket.kernel.MaskKeys`.
+        mask_keys: Where masking keys come from.
         max_size: Largest message accepted, in bytes after decompression; ``None`` for no limit.
         deflate: The negotiated permessage-deflate extension, if any.
         fragments: Whether messages are delivered in the pieces in which they were sent.
@@ -80,7 +80,7 @@ class Channel(ConnectionHandler):
         self,
         transport: Transport,
         *,
-        entropy: Callable[[int], bytes],
+        mask_keys: MaskKeys,
         max_size: int | None,
         deflate: PerMessageDeflate | None,
         fragments: bool = False,
@@ -93,7 +93,7 @@ class Channel(ConnectionHandler):
             client=True,
             max_size=max_size,
             deflate=deflate,
-            mask_keys=MaskKeys(entropy),
+            mask_keys=mask_keys,
         )
         if fragments:
             self.connection.set_fragments(True)
@@ -436,7 +436,7 @@ class Channel(ConnectionHandler):
         except OSError as exc:
             raise connection_lost(exc) from exc
 
-    def use_mask_keys(self, entropy: Callable[[int], bytes]) -> None:
+    def use_mask_keys(self, mask_keys: MaskKeys) -> None:
         """Take masking keys from another source from now on."""
         with self.guard:
-            self.connection.mask_keys = MaskKeys(entropy)
+            self.connection.mask_keys = mask_keys

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
@@ -12,6 +11,8 @@ from typing import Any, Protocol, Self, TypeVar, overload
 
 from ..exceptions import ProtocolError
 from ..frames import Close, is_valid_close_code
+from ..kernel import MaskKeys
+from ..masks import system_mask_keys
 from .abnf import ABNF, STATUS_NORMAL, STATUS_STATUS_NOT_AVAILABLE, MaskKeySource, mask_key_of
 from .channel import Channel
 from .connecting import SocketOption, SocketOptions, getdefaulttimeout
@@ -159,7 +160,7 @@ class WebSocket:
 
         channel = Channel(
             transport,
-            entropy=self._entropy,
+            mask_keys=self._mask_keys(),
             max_size=self.max_size,
             deflate=opened.deflate,
             fragments=self.fire_cont_frame,
@@ -183,10 +184,13 @@ class WebSocket:
         pending = sock.pending
         vars(sock)["pending"] = lambda: pending() or int(channel.waiting())
 
-    def _entropy(self, count: int) -> bytes:
-        """Return masking keys: of the caller's function one at a time, as it expects."""
+    def _mask_keys(self) -> MaskKeys:
+        """Return the source of masking keys: the caller's function, or else the system."""
         source = self._get_mask_key
-        return os.urandom(count) if source is None else mask_key_of(source)
+        if source is None:
+            return system_mask_keys()
+        # It is asked for one key at a time, as it expects, and not for many as the system is.
+        return MaskKeys(lambda count: mask_key_of(source))
 
     @property
     def get_mask_key(self) -> MaskKeySource | None:
@@ -197,7 +201,7 @@ class WebSocket:
     def get_mask_key(self, source: MaskKeySource | None) -> None:
         self._get_mask_key = source
         if self._channel is not None:
-            self._channel.use_mask_keys(self._entropy)
+            self._channel.use_mask_keys(self._mask_keys())
 
     def set_mask_key(self, func: MaskKeySource | None) -> None:
         """Set the function that returns masking keys, for tests.

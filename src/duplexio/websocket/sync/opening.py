@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urljoin
 
 from ..body import BodyReader
 from ..deflate import PerMessageDeflate, client_extensions
@@ -15,6 +14,7 @@ from ..exceptions import InvalidStatus, InvalidURI
 from ..handshake import ClientHandshake, build_key
 from ..headers import Headers
 from ..http11 import Response, parse_response
+from ..redirects import redirect_target, redirected_headers
 from ..uri import WebSocketURI, build_host, parse_uri
 from .connecting import SocketOptions, choose_proxy, open_socket
 from .cookies import COOKIES
@@ -43,9 +43,6 @@ _REDIRECTS = frozenset(
         HTTPStatus.PERMANENT_REDIRECT,
     }
 )
-
-#: Headers that are meant for the server they were given for, and for no other.
-_SECRETS = ("authorization", "cookie", "proxy-authorization")
 
 
 @dataclass(slots=True)
@@ -112,10 +109,9 @@ def open_websocket(url: str, settings: SocketOptions, options: Mapping[str, Any]
     Raises:
         Exception: As :meth:`.core.WebSocket.connect`.
     """
-    uri = parse_url(url)
     prepared = options.get("socket")
-    limit = options.get("redirect_limit", REDIRECT_LIMIT)
-    for _ in range(limit + 1):
+    for _ in range(options.get("redirect_limit", REDIRECT_LIMIT) + 1):
+        uri = parse_url(url)
         sock = prepared or open_socket(
             uri, settings, choose_proxy(uri, options), options.get("http_proxy_timeout")
         )
@@ -129,7 +125,7 @@ def open_websocket(url: str, settings: SocketOptions, options: Mapping[str, Any]
         if isinstance(opened, Opened):
             return opened
         transport.close()
-        uri, options = _redirected(uri, opened, options)
+        url, options = _redirected(url, opened, options)
     raise WebSocketException("Redirect limit exhausted")
 
 
@@ -264,29 +260,20 @@ def _plain_headers(headers: Headers) -> dict[str, str]:
 
 
 def _redirected(
-    uri: WebSocketURI, response: Response, options: Mapping[str, Any]
-) -> tuple[WebSocketURI, Mapping[str, Any]]:
+    url: str, response: Response, options: Mapping[str, Any]
+) -> tuple[str, Mapping[str, Any]]:
     """Return where a redirect leads, and the options to use there."""
-    location = response.headers.get_all("Location")
-    if not location:
+    try:
+        target = redirect_target(url, response, {})
+    except InvalidURI as exc:
+        raise WebSocketException(f"Invalid redirect target: {exc}") from exc
+    if target is None:
         raise WebSocketException(
             f"Redirect response without Location header, status {response.status_code}"
         )
-    http = f"http{str(uri).removeprefix('ws')}"
-    target = urljoin(http, location[0])
-    if target.startswith("http"):
-        target = "ws" + target.removeprefix("http")
-    try:
-        new = parse_url(target)
-    except ValueError as exc:
-        raise WebSocketException(f"Invalid redirect target {location[0]!r}: {exc}") from exc
-    if uri.secure and not new.secure:
-        raise WebSocketException(f"Redirect from wss to {location[0]!r}, which is not encrypted")
-    if (new.host, new.port) == (uri.host, uri.port):
-        return new, options
+    old, new = parse_url(url), parse_url(target)
+    if (old.host, old.port) == (new.host, new.port):
+        return target, options
     # What was meant for one server must not get to another.
-    headers = _own_headers(options.get("header"))
-    for name in _SECRETS:
-        if name in headers:
-            del headers[name]
-    return new, {**options, "header": headers, "cookie": None, "host": None}
+    headers = redirected_headers(url, target, _own_headers(options.get("header")))
+    return target, {**options, "header": headers, "cookie": None, "host": None}
