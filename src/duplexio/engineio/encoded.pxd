@@ -1,0 +1,20 @@
+"""Types for compiling encoded.py."""
+
+
+cpdef str base64_packet(int protocol, object data)
+cpdef bytes wire_frames(int protocol, bint b64, str packet, tuple attachments=*)
+cpdef Py_ssize_t utf16_length(str text)
+
+
+cdef class Encoded:
+    cdef readonly str text
+    cdef readonly tuple attachments
+    cdef readonly str packet
+    cdef dict forms
+    cdef bytes plain
+    cdef dict pieces
+
+    cpdef bytes frames(self, int protocol, bint b64=*)
+    cpdef list base64(self, int protocol)
+    cpdef str piece(self, int protocol)
+    cpdef Py_ssize_t size(self)

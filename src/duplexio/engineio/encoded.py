@@ -1,0 +1,146 @@
+# cython: annotation_typing=False, binding=False, embedsignature=True
+"""One outgoing message with its attachments, encoded once for all who get it.
+
+A broadcast goes to clients of both protocols, on both transports. What they get differs only by
+that, so each form is made when the first client needs it, and kept for the others.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+
+from ..websocket.kernel import Output
+
+__all__ = ["Encoded", "base64_packet", "wire_frames"]
+
+
+def base64_packet(protocol: int, data: bytes) -> str:
+    """Write a binary message as text, for transports that carry nothing else.
+
+    Args:
+        protocol: 3 or 4.
+        data: The message.
+
+    Example:
+        >>> base64_packet(4, b"abc"), base64_packet(3, b"abc")
+        ('bYWJj', 'b4YWJj')
+    """
+    return ("b" if protocol == 4 else "b4") + b2a_base64(data, newline=False).decode("ascii")
+
+
+def wire_frames(
+    protocol: int, b64: bool, packet: str, attachments: tuple[bytes, ...] = ()
+) -> bytes:
+    """Write the WebSocket frames of a message and its attachments.
+
+    Args:
+        protocol: 3 or 4.
+        b64: Whether the client takes text only.
+        packet: The text packet, its type included.
+        attachments: Binary messages that follow it.
+    """
+    output = Output()
+    output.frame(0x81, packet)
+    for data in attachments:
+        if b64:
+            output.frame(0x81, base64_packet(protocol, data))
+        elif protocol == 3:
+            # Engine.IO 3 puts the packet's type in front of binary messages too.
+            output.frame(0x82, b"\x04" + data)
+        else:
+            output.frame(0x82, data)
+    return output.take()
+
+
+class Encoded:
+    """A message and its attachments, with the forms that clients have needed so far.
+
+    Args:
+        text: Text of the message, without Engine.IO's packet type.
+        attachments: Binary messages that follow at once, with nothing in between.
+
+    Attributes:
+        text: The text.
+        attachments: The binary messages.
+        packet: The text with the packet type in front.
+
+    Example:
+        >>> Encoded('2["hello"]').frames(4)
+        b'\\x81\\x0b42["hello"]'
+    """
+
+    def __init__(self, text: str, attachments: tuple[bytes, ...] = ()) -> None:
+        self.text = text
+        self.attachments = attachments
+        self.packet = "4" + text
+        self.forms: dict[int, bytes] | None = None
+        self.plain: bytes | None = None
+        self.pieces: dict[int, str] | None = None
+
+    def frames(self, protocol: int, b64: bool = False) -> bytes:
+        """Return the whole frames of a server, unmasked and not compressed.
+
+        Args:
+            protocol: 3 or 4.
+            b64: Whether the client takes text only.
+        """
+        if not self.attachments:
+            # Without binary data it is the same for all.
+            if self.plain is None:
+                self.plain = wire_frames(protocol, b64, self.packet)
+            return self.plain
+        key = protocol * 2 + (1 if b64 else 0)
+        if self.forms is None:
+            self.forms = {}
+        form = self.forms.get(key)
+        if form is None:
+            form = self.forms[key] = wire_frames(protocol, b64, self.packet, self.attachments)
+        return form
+
+    def base64(self, protocol: int) -> list[str]:
+        """Return the attachments as text packets, for payloads that carry text only.
+
+        Args:
+            protocol: 3 or 4.
+        """
+        return [base64_packet(protocol, data) for data in self.attachments]
+
+    def piece(self, protocol: int) -> str:
+        """Return this message as a part of a polling payload in text.
+
+        Args:
+            protocol: 3 or 4.
+        """
+        if self.pieces is None:
+            self.pieces = {}
+        piece = self.pieces.get(protocol)
+        if piece is None:
+            packets = [self.packet, *self.base64(protocol)]
+            if protocol == 4:
+                piece = "\x1e".join(packets)
+            else:
+                piece = "".join([f"{utf16_length(packet)}:{packet}" for packet in packets])
+            self.pieces[protocol] = piece
+        return piece
+
+    def size(self) -> int:
+        """Return about how many bytes it takes to send."""
+        count = len(self.packet)
+        for data in self.attachments:
+            count += len(data)
+        return count
+
+
+def utf16_length(text: str) -> int:
+    """Return the length that JavaScript sees: in units of UTF-16.
+
+    Args:
+        text: Any text.
+
+    Example:
+        >>> utf16_length("a€"), utf16_length("\\N{GRINNING FACE}")
+        (2, 2)
+    """
+    if text.isascii():
+        return len(text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -1,0 +1,1054 @@
+# cython: annotation_typing=False, binding=False, embedsignature=True
+"""One client's session, without any input or output: Engine.IO 3 and 4.
+
+A :class:`Session` lives longer than the transports that carry it: it begins on polling requests or
+on a WebSocket, may go on from the first to the second, and ends when the client says so, when its
+transport breaks, or when it does not answer a heartbeat. It is told what arrives (:meth:`~Session.poll`,
+:meth:`~Session.receive_text`, ...), and says what it has to say by calling its handler, its wire, the
+polls that wait, and its host, which also tells it the time.
+
+The transitions between its phases are the table :data:`TRANSITIONS`.
+"""
+
+from __future__ import annotations
+
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from typing import TYPE_CHECKING, Any
+
+from .encoded import Encoded, base64_packet
+
+if TYPE_CHECKING:
+    from .options import SessionOptions
+
+__all__ = [
+    "BUFFER_OVERFLOW",
+    "CLOSED",
+    "CLOSING",
+    "FORCED_CLOSE",
+    "OPENING",
+    "PARSE_ERROR",
+    "PING_TIMEOUT",
+    "POLLING",
+    "PROBED",
+    "PROBING",
+    "SERVER_SHUTDOWN",
+    "TRANSITIONS",
+    "TRANSPORT_CLOSE",
+    "TRANSPORT_ERROR",
+    "WEBSOCKET",
+    "Poll",
+    "Post",
+    "Session",
+    "SessionHandler",
+    "SessionHost",
+    "Wire",
+]
+
+# The phases of a session.
+OPENING = 0  #: the client has not been told its id yet
+POLLING = 1  #: open, on polling requests
+PROBING = 2  #: the same, and a WebSocket has come that may take over
+PROBED = 3  #: the same, and its probe was answered
+WEBSOCKET = 4  #: open, on a WebSocket
+CLOSING = 5  #: over for the handler; the close packet waits for the client's next poll
+CLOSED = 6
+
+# What moves it from one to the other.
+OPEN_POLLING = "open polling"
+OPEN_WEBSOCKET = "open websocket"
+CANDIDATE = "candidate"  # a WebSocket comes with the id of the session
+PROBE = "probe"  # it says "2probe"
+UPGRADE = "upgrade"  # it says "5"
+CANDIDATE_GONE = "candidate gone"  # it says something else, or ends, or takes too long
+LINGER = "linger"  # we close, and no poll waits that could be told
+END = "end"
+
+#: Phase and event to the next phase. What is not here does not happen: the event is refused.
+TRANSITIONS = {
+    (OPENING, OPEN_POLLING): POLLING,
+    (OPENING, OPEN_WEBSOCKET): WEBSOCKET,
+    (OPENING, END): CLOSED,
+    (POLLING, CANDIDATE): PROBING,
+    (POLLING, LINGER): CLOSING,
+    (POLLING, END): CLOSED,
+    (PROBING, PROBE): PROBED,
+    (PROBING, CANDIDATE_GONE): POLLING,
+    (PROBING, LINGER): CLOSING,
+    (PROBING, END): CLOSED,
+    (PROBED, PROBE): PROBED,
+    (PROBED, UPGRADE): WEBSOCKET,
+    (PROBED, CANDIDATE_GONE): POLLING,
+    (PROBED, LINGER): CLOSING,
+    (PROBED, END): CLOSED,
+    (WEBSOCKET, END): CLOSED,
+    # A client whose probe was answered polls no more: it learns of the close on its WebSocket.
+    (CLOSING, UPGRADE): CLOSED,
+    (CLOSING, CANDIDATE_GONE): CLOSING,
+    (CLOSING, END): CLOSED,
+}
+
+# Why a session ends, in the words of Node's engine.io.
+TRANSPORT_CLOSE = "transport close"
+TRANSPORT_ERROR = "transport error"
+PING_TIMEOUT = "ping timeout"
+PARSE_ERROR = "parse error"
+FORCED_CLOSE = "forced close"
+# Of our own.
+SERVER_SHUTDOWN = "server shutting down"
+BUFFER_OVERFLOW = "send buffer overflow"
+
+#: Seconds after which a poll is answered that came while the client ought to go on to its
+#: WebSocket. The first is answered at once, so a client that goes on polling is slowed down.
+NUDGE = 0.1
+
+#: Seconds of the loop's lag below which nothing is credited.
+NOTABLE_LAG = 0.05
+
+#: How often a heartbeat's deadline is put off, at most, because we were not reading.
+PATIENCE = 10
+
+
+class SessionHandler:
+    """What a session tells its owner; derive from it and override what matters.
+
+    The calls come from within the handling of what has arrived, so they must not block.
+    """
+
+    def on_open(self, session: Session) -> None:
+        """The session is open; what is sent now follows the open packet at once."""
+
+    def on_text(self, session: Session, text: str, start: int) -> None:
+        """A text message has arrived.
+
+        Args:
+            session: The session.
+            text: Holds the message, which is ``text[start:]``.
+            start: Where it begins.
+        """
+
+    def on_binary(self, session: Session, data: bytes) -> None:
+        """A binary message has arrived.
+
+        Args:
+            session: The session.
+            data: The message.
+        """
+
+    def on_close(self, session: Session, reason: str) -> None:
+        """The session is over; this is the last call.
+
+        Args:
+            session: The session.
+            reason: Why, in the words of Node's engine.io.
+        """
+
+    def on_drained(self, session: Session) -> None:
+        """All that waited to be sent was sent, after the client had been too slow."""
+
+
+class SessionHost:
+    """What a session needs from outside: the time, and somebody who knows of its end."""
+
+    def now(self) -> float:
+        """Return the time, in seconds."""
+        raise NotImplementedError
+
+    def lag(self) -> float:
+        """Return for how many seconds, in all, the event loop was blocked so far."""
+        return 0.0
+
+    def schedule(self, session: Session, due: float) -> None:
+        """Have ``session.on_due`` called when the time is ``due``, and not at the one before."""
+        raise NotImplementedError
+
+    def cancel(self, session: Session) -> None:
+        """Forget the time that was scheduled."""
+        raise NotImplementedError
+
+    def flush_soon(self, session: Session) -> None:
+        """Have ``session.flush`` called when all that has arrived by now was dealt with."""
+        raise NotImplementedError
+
+    def session_ended(self, session: Session) -> None:
+        """Forget the session: from now on its id is unknown."""
+
+    def handler_failed(self, session: Session, exc: Exception) -> None:
+        """Log that a handler raised; the session ends."""
+
+
+class Wire:
+    """A WebSocket, as a session sees it.
+
+    Attributes:
+        congested: Whether what is sent has to wait, since the client does not read.
+    """
+
+    def __init__(self) -> None:
+        self.congested = False
+
+    def send_text(self, packet: str) -> None:
+        """Send a text message."""
+        raise NotImplementedError
+
+    def send_utf8(self, packet: bytes) -> None:
+        """Send a text message that is encoded already."""
+        raise NotImplementedError
+
+    def send_binary(self, data: bytes) -> None:
+        """Send a binary message."""
+        raise NotImplementedError
+
+    def send_frames(self, frames: bytes) -> None:
+        """Send frames that are ready."""
+        raise NotImplementedError
+
+    def buffered(self) -> int:
+        """Return how many bytes wait to be sent."""
+        return 0
+
+    def pause_reading(self) -> None:
+        """Read no more."""
+
+    def resume_reading(self) -> None:
+        """Undo :meth:`pause_reading`."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close it, behind what was sent; the session has nothing to do with it any more."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """End it at once, without what waits."""
+        self.close(1006, "")
+
+
+class Poll:
+    """A request of the client that waits for packets (GET)."""
+
+    def answer(self, packets: list[Any]) -> None:
+        """Answer with packets.
+
+        Args:
+            packets: Text packets (``str``), binary messages (``bytes``), and :class:`Encoded`.
+        """
+        raise NotImplementedError
+
+    def refuse(self) -> None:
+        """Answer that the request is bad."""
+        raise NotImplementedError
+
+
+class Post:
+    """A request of the client that brings packets (POST)."""
+
+    def accept(self) -> None:
+        """Answer that all is well."""
+        raise NotImplementedError
+
+    def refuse(self) -> None:
+        """Answer that the request is bad."""
+        raise NotImplementedError
+
+
+class Polling:
+    """What a session has only while it is on polling requests."""
+
+    def __init__(self) -> None:
+        self.buffer: list[Any] = []
+        self.size = 0
+        self.slot: Poll | None = None
+        self.post: Post | None = None  # being received, or held back
+        self.inbox: list[str | bytes] | None = None  # its packets, while some are not delivered
+        self.position = 0
+        self.nudge_due = 0.0
+        self.flushing = False
+
+
+class Session:
+    """One client's session.
+
+    Args:
+        host: Tells the time, and is told of the end.
+        options: Limits and times.
+        sid: The session's id, which only the client may know.
+        protocol: Version of Engine.IO, 3 or 4.
+        b64: Whether the client takes text only.
+
+    Attributes:
+        sid: The id.
+        protocol: 3 or 4.
+        phase: Where it stands: :data:`OPENING` to :data:`CLOSED`.
+        handler: Is told what happens; to be set before the session opens.
+        data: For its owner's use.
+        reason: Why it ended; empty until then.
+        due: When :meth:`on_due` is to be called, 0 for never. Kept by the host, as are ``slot`` and
+            ``place``.
+    """
+
+    def __init__(
+        self,
+        host: SessionHost,
+        options: SessionOptions,
+        sid: str,
+        protocol: int,
+        b64: bool = False,
+    ) -> None:
+        self.host = host
+        self.options = options
+        self.sid = sid
+        self.protocol = protocol
+        self.b64 = b64
+        self.phase = OPENING
+        self.handler: SessionHandler | None = None
+        self.data: Any = None
+        self.reason = ""
+        self.wire: Wire | None = None
+        self.candidate: Wire | None = None
+        self.polling: Polling | None = Polling()
+        self.upgrade_due = 0.0
+        self.ping_due = 0.0
+        self.lag_mark = 0.0
+        self.awaiting_pong = False
+        self.upgraded = False
+        self.paused = False
+        self.extensions = 0
+        self.waiting = 0  # packets sent since the wire is congested
+        self.due = 0.0
+        self.slot = -1
+        self.place = 0
+
+    # What its users ask
+
+    @property
+    def transport(self) -> str:
+        """``"polling"`` or ``"websocket"``; of a session that is over, what it was last."""
+        return "websocket" if self.upgraded else "polling"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent and received."""
+        return POLLING <= self.phase <= WEBSOCKET
+
+    @property
+    def state(self) -> str:
+        """``"opening"``, ``"open"``, ``"closing"`` or ``"closed"``, as Node's ``readyState``."""
+        if self.phase == OPENING:
+            return "opening"
+        if self.phase <= WEBSOCKET:
+            return "open"
+        return "closing" if self.phase == CLOSING else "closed"
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes that wait to be sent; more than ``max_buffered_bytes`` end the session."""
+        if self.wire is not None:
+            return self.wire.buffered()
+        return 0 if self.polling is None else self.polling.size
+
+    @property
+    def buffered_packets(self) -> int:
+        """Packets that wait to be sent; more than ``max_buffered_packets`` end the session."""
+        if self.wire is not None:
+            return int(self.waiting)
+        return 0 if self.polling is None else len(self.polling.buffer)
+
+    @property
+    def writable(self) -> bool:
+        """Whether what is sent now can go at once, so far as this side knows."""
+        if self.wire is not None:
+            return not self.wire.congested
+        return self.polling is not None and self.polling.slot is not None
+
+    @property
+    def reading_paused(self) -> bool:
+        """Whether :meth:`pause_reading` holds."""
+        return bool(self.paused)
+
+    # Opening
+
+    def open_polling(self, slot: Poll, packet: str) -> None:
+        """Open on polling requests.
+
+        Args:
+            slot: The request of the handshake.
+            packet: The open packet.
+        """
+        self._move(OPEN_POLLING)
+        assert self.polling is not None
+        self.polling.slot = slot
+        self._put(packet, len(packet))
+        self._opened()
+        self.flush()
+
+    def open_websocket(self, wire: Wire, packet: str) -> None:
+        """Open on a WebSocket.
+
+        Args:
+            wire: The WebSocket.
+            packet: The open packet.
+        """
+        self._move(OPEN_WEBSOCKET)
+        early, self.polling = self.polling, None
+        self.upgraded = True
+        self.wire = wire
+        wire.send_text(packet)
+        if early is not None and early.buffer:
+            self._send_all(early.buffer)
+        self._opened()
+
+    def _opened(self) -> None:
+        now = self.host.now()
+        self.ping_due = now + self.options.ping_interval
+        if self.protocol == 3:
+            # The client has to ping: it is given as long as it gives us.
+            self.ping_due += self.options.ping_timeout
+            self.lag_mark = self.host.lag()
+        self._arm()
+        if self.handler is not None:
+            try:
+                self.handler.on_open(self)
+            except Exception as exc:
+                self._failed(exc)
+
+    # Sending
+
+    def send_text(self, text: str) -> None:
+        """Send a text message; does nothing when the session is over.
+
+        Args:
+            text: The message.
+        """
+        self.send_packet("4" + text)
+
+    def send_packet(self, packet: str) -> None:
+        """Send a text packet that has its type in front already.
+
+        Args:
+            packet: The packet, such as ``"4hello"``.
+        """
+        if self.wire is not None:
+            self.wire.send_text(packet)
+            if self.wire is not None and self.wire.congested:
+                self._check_wire()
+        else:
+            self._put(packet, len(packet))
+
+    def send_utf8(self, packet: bytes) -> None:
+        """Send a text packet that has its type in front and is encoded already.
+
+        Args:
+            packet: The packet, such as ``b"4hello"``, in UTF-8.
+        """
+        if self.wire is not None:
+            self.wire.send_utf8(packet)
+            if self.wire is not None and self.wire.congested:
+                self._check_wire()
+        else:
+            self._put(packet.decode(), len(packet))
+
+    def send_binary(self, data: bytes) -> None:
+        """Send a binary message; does nothing when the session is over.
+
+        Args:
+            data: The message.
+        """
+        wire = self.wire
+        if wire is None:
+            self._put(data, len(data))
+            return
+        if self.b64:
+            wire.send_text(base64_packet(self.protocol, data))
+        elif self.protocol == 3:
+            # Engine.IO 3 puts the packet's type in front of binary messages too.
+            wire.send_binary(b"\x04" + data)
+        else:
+            wire.send_binary(data)
+        if wire.congested:
+            self._check_wire()
+
+    def send_encoded(self, encoded: Encoded) -> None:
+        """Send a text message with its attachments, with nothing in between.
+
+        Args:
+            encoded: The messages, encoded once for all who get them.
+        """
+        if self.wire is not None:
+            self.wire.send_frames(encoded.frames(self.protocol, self.b64))
+            if self.wire is not None and self.wire.congested:
+                self._check_wire()
+        else:
+            self._put(encoded, encoded.size())
+
+    def _send_all(self, packets: list[Any]) -> None:
+        """Send on the WebSocket what was meant for polls."""
+        for packet in packets:
+            if isinstance(packet, str):
+                self.send_packet(packet)
+            elif isinstance(packet, Encoded):
+                self.send_encoded(packet)
+            else:
+                self.send_binary(packet)
+
+    def _put(self, packet: Any, size: int) -> None:
+        """Keep a packet for the next poll."""
+        polling = self.polling
+        if polling is None or self.phase >= WEBSOCKET:
+            return
+        polling.buffer.append(packet)
+        polling.size += size
+        if (
+            polling.size > self.options.max_buffered_bytes
+            or len(polling.buffer) > self.options.max_buffered_packets
+        ):
+            self.end(BUFFER_OVERFLOW)
+        elif polling.slot is not None and not polling.flushing:
+            polling.flushing = True
+            self.host.flush_soon(self)
+
+    def flush(self) -> None:
+        """Answer the poll that waits with what there is to send (called by the host)."""
+        polling = self.polling
+        if polling is None:
+            return
+        polling.flushing = False
+        slot = polling.slot
+        if slot is None or not polling.buffer or not POLLING <= self.phase <= PROBED:
+            return
+        packets, polling.buffer = polling.buffer, []
+        polling.size = 0
+        polling.slot = None
+        polling.nudge_due = 0.0
+        slot.answer(packets)
+        if self.handler is not None and self.phase != OPENING:
+            self._drained()
+
+    def _drained(self) -> None:
+        try:
+            if self.handler is not None:
+                self.handler.on_drained(self)
+        except Exception as exc:
+            self._failed(exc)
+
+    def _check_wire(self) -> None:
+        """Give a client up that does not read what it is sent."""
+        wire = self.wire
+        if wire is None:
+            return
+        self.waiting += 1
+        if (
+            wire.buffered() > self.options.max_buffered_bytes
+            or self.waiting > self.options.max_buffered_packets
+        ):
+            self.end(BUFFER_OVERFLOW)
+
+    def wire_drained(self, wire: Wire) -> None:
+        """Take note that all that waited on a WebSocket was sent.
+
+        Args:
+            wire: The WebSocket.
+        """
+        if wire is self.wire and self.waiting:
+            self.waiting = 0
+            self._drained()
+
+    # Receiving
+
+    def receive_text(self, wire: Wire, text: str) -> None:
+        """Take a text message of a WebSocket.
+
+        Args:
+            wire: The WebSocket.
+            text: The message.
+        """
+        if wire is self.wire and text and text[0] == "4" and self.handler is not None:
+            try:
+                self.handler.on_text(self, text, 1)
+            except Exception as exc:
+                self._failed(exc)
+        elif wire is self.wire:
+            self._receive(text)
+        elif wire is self.candidate:
+            self._receive_candidate(wire, text)
+
+    def receive_binary(self, wire: Wire, data: bytes) -> None:
+        """Take a binary message of a WebSocket.
+
+        Args:
+            wire: The WebSocket.
+            data: The message.
+        """
+        if wire is self.wire:
+            if self.protocol == 3:
+                self._receive_typed(data)
+            else:
+                self._deliver_binary(data)
+        elif wire is self.candidate:
+            self._drop_candidate()
+
+    def _receive(self, text: str) -> None:
+        """Take a text packet of any type, from whatever transport."""
+        kind = text[:1]
+        if kind == "4":
+            if self.handler is not None:
+                try:
+                    self.handler.on_text(self, text, 1)
+                except Exception as exc:
+                    self._failed(exc)
+        elif kind == "3" or kind == "2":
+            self._heartbeat(kind)
+        elif kind == "b":
+            self._receive_base64(text)
+        elif kind == "1":
+            self.end(TRANSPORT_CLOSE)
+        elif kind not in ("0", "5", "6"):
+            # Those three mean nothing here, and Node's server does not mind them either.
+            self.end(PARSE_ERROR)
+
+    def _receive_typed(self, data: bytes) -> None:
+        """Take a binary packet of Engine.IO 3, whose first byte is its type."""
+        if not data or data[0] > 6:
+            self.end(PARSE_ERROR)
+        elif data[0] == 4:
+            self._deliver_binary(data[1:])
+        else:
+            self._receive("0123456"[data[0]])
+
+    def _receive_base64(self, text: str) -> None:
+        start = 1
+        if self.protocol == 3:
+            if text[1:2] != "4":
+                self.end(PARSE_ERROR)
+                return
+            start = 2
+        try:
+            data = a2b_base64(text[start:].encode("ascii"), strict_mode=False)
+        except (Base64Error, UnicodeEncodeError):
+            self.end(PARSE_ERROR)
+            return
+        self._deliver_binary(data)
+
+    def _deliver_binary(self, data: bytes) -> None:
+        if self.handler is not None:
+            try:
+                self.handler.on_binary(self, data)
+            except Exception as exc:
+                self._failed(exc)
+
+    def _failed(self, exc: Exception) -> None:
+        """A handler has raised what it ought to have dealt with."""
+        self.host.handler_failed(self, exc)
+        self.end(TRANSPORT_ERROR)
+
+    def pause_reading(self) -> None:
+        """Take no more messages: the client will notice, since it cannot go on sending."""
+        if not self.paused:
+            self.paused = True
+            if self.wire is not None:
+                self.wire.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Undo :meth:`pause_reading`."""
+        if self.paused:
+            self.paused = False
+            if self.wire is not None:
+                self.wire.resume_reading()
+            elif self.polling is not None and self.polling.inbox is not None:
+                self._deliver_inbox()
+
+    # Heartbeats
+
+    def _heartbeat(self, kind: str) -> None:
+        """Take a ping or a pong."""
+        if (kind == "2") != (self.protocol == 3):
+            # Only the client pings in Engine.IO 3, only the server in Engine.IO 4.
+            self.end(TRANSPORT_ERROR)
+            return
+        now = self.host.now()
+        self.awaiting_pong = False
+        self.extensions = 0
+        self.ping_due = now + self.options.ping_interval
+        if self.protocol == 3:
+            self.ping_due += self.options.ping_timeout
+            self.lag_mark = self.host.lag()
+            self.send_packet("3")
+        self._arm()
+
+    def _ping_due(self, now: float, lag: float) -> None:
+        """Send the ping that is due, or end the session when its answer is."""
+        if self.protocol == 4 and not self.awaiting_pong:
+            self.awaiting_pong = True
+            self.extensions = 0
+            self.lag_mark = self.host.lag()
+            self.ping_due = now + self.options.ping_timeout
+            self.send_packet("2")
+            return
+        if not self.options.monitor:
+            self.ping_due = 0.0
+            return
+        # What the client has sent may lie unread: because the loop was blocked, or since reading
+        # is paused. That is not the client's fault.
+        blocked = max(lag, self.host.lag() - self.lag_mark)
+        if self.extensions < PATIENCE and (blocked > NOTABLE_LAG or self.paused):
+            self.extensions += 1
+            self.lag_mark = self.host.lag()
+            self.ping_due = now + (self.options.ping_timeout if self.paused else blocked)
+            return
+        self.end(PING_TIMEOUT)
+
+    def on_due(self, now: float, lag: float) -> None:
+        """Act on the deadline that has passed (called by the host).
+
+        Args:
+            now: The time, in seconds.
+            lag: By how many seconds this call is late because the event loop was blocked.
+        """
+        if self.phase == CLOSED:
+            return
+        if self.upgrade_due and now >= self.upgrade_due:
+            self._drop_candidate()
+        if self.ping_due and now >= self.ping_due:
+            if self.phase == CLOSING:
+                self._finish(self.reason)
+                return
+            self._ping_due(now, lag)
+        polling = self.polling
+        if polling is not None and polling.nudge_due and now >= polling.nudge_due:
+            self._nudge()
+        self._arm()
+
+    def _arm(self) -> None:
+        """Tell the host when the next deadline is."""
+        if self.phase == CLOSED:
+            return
+        due = self.ping_due
+        if self.upgrade_due and (not due or self.upgrade_due < due):
+            due = self.upgrade_due
+        polling = self.polling
+        if polling is not None and polling.nudge_due and (not due or polling.nudge_due < due):
+            due = polling.nudge_due
+        if due:
+            self.host.schedule(self, due)
+
+    # Polling requests
+
+    def poll(self, slot: Poll) -> None:
+        """Take a request that waits for packets; it is answered now or later.
+
+        Args:
+            slot: The request.
+        """
+        polling = self.polling
+        if polling is None or not (POLLING <= self.phase <= PROBED or self.phase == CLOSING):
+            slot.refuse()
+        elif self.phase == CLOSING:
+            slot.answer([*polling.buffer, "1"])
+            polling.buffer = []
+            self._finish(self.reason)
+        elif polling.slot is not None:
+            # Packets could get lost between two answers: the session cannot go on.
+            self.end(TRANSPORT_ERROR)
+            slot.refuse()
+        else:
+            polling.slot = slot
+            if polling.buffer:
+                self.flush()
+            elif self.phase == PROBED:
+                polling.nudge_due = self.host.now() + NUDGE
+                self._arm()
+
+    def poll_lost(self, slot: Poll) -> None:
+        """Take note that a request that waits was given up by the client.
+
+        Args:
+            slot: The request.
+        """
+        if self.polling is not None and self.polling.slot is slot:
+            self.polling.slot = None
+            self.end(TRANSPORT_ERROR)
+
+    def begin_post(self, post: Post) -> bool:
+        """Take note that a request with packets begins.
+
+        Args:
+            post: The request, which was refused when this returns ``False``.
+
+        Returns:
+            Whether to go on and call :meth:`receive_post` when it is there.
+        """
+        polling = self.polling
+        if polling is None or self.phase == OPENING or self.phase > CLOSING:
+            post.refuse()
+            return False
+        if polling.post is not None:
+            self.end(TRANSPORT_ERROR)
+            post.refuse()
+            return False
+        polling.post = post
+        return True
+
+    def receive_post(self, post: Post, packets: list[str | bytes]) -> None:
+        """Take the packets of a request that has begun.
+
+        Args:
+            post: The request; it is answered when the packets were taken.
+            packets: Text packets (``str``) and binary messages (``bytes``).
+        """
+        polling = self.polling
+        if polling is None or polling.post is not post:
+            return  # it was refused when the session ended
+        if self.phase == CLOSING:
+            polling.post = None
+            post.accept()
+            return
+        polling.inbox = packets
+        polling.position = 0
+        self._deliver_inbox()
+
+    def fail_post(self, post: Post) -> None:
+        """End the session, since a request brought no valid packets or was not finished.
+
+        Args:
+            post: The request, which is answered by whoever calls this.
+        """
+        polling = self.polling
+        if polling is not None and polling.post is post:
+            polling.post = None
+            self.end(PARSE_ERROR)
+
+    def post_lost(self, post: Post) -> None:
+        """Take note that the client gave up a request with packets.
+
+        Args:
+            post: The request.
+        """
+        polling = self.polling
+        if polling is not None and polling.post is post:
+            polling.post = None
+            self.end(TRANSPORT_ERROR)
+
+    def _deliver_inbox(self) -> None:
+        """Deliver the packets of a request, until reading is paused or all are."""
+        polling = self.polling
+        assert polling is not None
+        inbox = polling.inbox
+        assert inbox is not None
+        count = len(inbox)
+        while polling.position < count:
+            if self.paused:
+                return
+            packet = inbox[polling.position]
+            polling.position += 1
+            if isinstance(packet, str):
+                if packet[:1] == "1":
+                    self._client_closes(polling)
+                    return
+                self._receive(packet)
+            else:
+                self._deliver_binary(packet)
+            if self.polling is not polling or polling.inbox is None:
+                return
+        polling.inbox = None
+        post, polling.post = polling.post, None
+        if post is not None:
+            post.accept()
+
+    def _client_closes(self, polling: Polling) -> None:
+        """The client closes: a poll that waits is answered with nothing to do."""
+        polling.inbox = None
+        post, polling.post = polling.post, None
+        slot, polling.slot = polling.slot, None
+        if slot is not None:
+            slot.answer(["6"])
+        if post is not None:
+            post.accept()
+        self.end(TRANSPORT_CLOSE)
+
+    # The upgrade
+
+    def begin_upgrade(self, wire: Wire) -> bool:
+        """Take a WebSocket that may take the session over.
+
+        Args:
+            wire: The WebSocket.
+
+        Returns:
+            Whether it may; if not, it is to be closed by whoever calls this.
+        """
+        if not self.options.allow_upgrades or (self.phase, CANDIDATE) not in TRANSITIONS:
+            return False
+        self._move(CANDIDATE)
+        self.candidate = wire
+        self.upgrade_due = self.host.now() + self.options.upgrade_timeout
+        self._arm()
+        return True
+
+    def _receive_candidate(self, wire: Wire, text: str) -> None:
+        if text == "2probe" and (self.phase, PROBE) in TRANSITIONS:
+            wire.send_text("3probe")
+            first = self.phase == PROBING
+            self._move(PROBE)
+            if first:
+                self._nudge()
+        elif text == "5" and (self.phase, UPGRADE) in TRANSITIONS:
+            self._upgrade(wire)
+        else:
+            self._drop_candidate()
+
+    def _nudge(self) -> None:
+        """Answer the poll that waits, so that the client can go on to its WebSocket."""
+        polling = self.polling
+        if polling is None:
+            return
+        polling.nudge_due = 0.0
+        if polling.buffer:
+            self.flush()
+            return
+        slot, polling.slot = polling.slot, None
+        if slot is not None:
+            slot.answer(["6"])
+
+    def _upgrade(self, wire: Wire) -> None:
+        """Go on on the WebSocket, with what was not fetched."""
+        polling = self.polling
+        assert polling is not None
+        closing = self.phase == CLOSING
+        slot, polling.slot = polling.slot, None
+        if slot is not None:
+            # The client has no use for this answer, but it must not wait for ever.
+            slot.answer(["6"])
+        post, polling.post = polling.post, None
+        if post is not None:
+            post.refuse()
+        self.candidate = None
+        self.upgrade_due = 0.0
+        self.polling = None
+        self.upgraded = True
+        self.wire = wire
+        if closing:
+            self._send_all(polling.buffer)
+            self._finish(self.reason)
+            return
+        self._move(UPGRADE)
+        self._send_all(polling.buffer)
+        if self.paused and self.wire is not None:
+            self.wire.pause_reading()
+        self._arm()
+
+    def _drop_candidate(self) -> None:
+        """Close the WebSocket that did not do what an upgrade takes; the session goes on."""
+        wire, self.candidate = self.candidate, None
+        self.upgrade_due = 0.0
+        if wire is None:
+            return
+        self._move(CANDIDATE_GONE)
+        wire.close(1000, "")
+
+    def wire_lost(self, wire: Wire, reason: str) -> None:
+        """Take note that a WebSocket has ended.
+
+        Args:
+            wire: The WebSocket.
+            reason: :data:`TRANSPORT_CLOSE` or :data:`TRANSPORT_ERROR`.
+        """
+        if wire is self.wire:
+            self.wire = None
+            self.end(reason)
+        elif wire is self.candidate:
+            self.candidate = None
+            self.upgrade_due = 0.0
+            self._move(CANDIDATE_GONE)
+
+    # The end
+
+    def close(self, reason: str = FORCED_CLOSE, code: int = 1000) -> None:
+        """End the session, behind what was sent; does nothing when it is over.
+
+        The handler is told at once. A client on polling requests learns of it with its next one.
+
+        Args:
+            reason: What the handler is told.
+            code: Close code for a WebSocket.
+        """
+        polling = self.polling
+        if not POLLING <= self.phase <= WEBSOCKET:
+            if self.phase == OPENING:
+                self.end(reason)
+            return
+        if polling is None or polling.slot is not None:
+            self._end(reason, code)
+            return
+        # Nobody is there to be told: the packet waits for the next poll, or for the WebSocket.
+        if self.phase == PROBING:
+            self._drop_candidate()
+        self._move(LINGER)
+        polling.inbox = None
+        post, polling.post = polling.post, None
+        if post is not None:
+            post.accept()
+        self.ping_due = self.host.now() + self.options.close_timeout
+        self._arm()
+        self._tell(reason)
+
+    def end(self, reason: str) -> None:
+        """End the session now, whatever waits.
+
+        Args:
+            reason: What the handler is told.
+        """
+        if self.phase != CLOSED:
+            self._end(reason, 1000)
+
+    def _end(self, reason: str, code: int) -> None:
+        polling = self.polling
+        if polling is not None and polling.slot is not None and self.phase <= PROBED:
+            slot, polling.slot = polling.slot, None
+            slot.answer([*polling.buffer, "1"])
+        if self.wire is not None and reason == BUFFER_OVERFLOW:
+            # It does not read: a close frame behind all the rest would not reach it.
+            wire, self.wire = self.wire, None
+            wire.abort()
+        self._finish(reason, code)
+
+    def _finish(self, reason: str, code: int = 1000) -> None:
+        """Let go of everything, and tell who has to know."""
+        opened = POLLING <= self.phase <= WEBSOCKET
+        self._move(END)
+        self.host.cancel(self)
+        self.ping_due = self.upgrade_due = 0.0
+        polling, self.polling = self.polling, None
+        wire, self.wire = self.wire, None
+        candidate, self.candidate = self.candidate, None
+        if wire is not None:
+            wire.close(code, "")
+        if candidate is not None:
+            candidate.close(1000, "")
+        if polling is not None:
+            polling.inbox = None
+            if polling.slot is not None:
+                polling.slot.refuse()
+                polling.slot = None
+            post, polling.post = polling.post, None
+            if post is not None:
+                if reason in (PARSE_ERROR, TRANSPORT_ERROR):
+                    post.refuse()
+                else:
+                    post.accept()
+        if opened:
+            self._tell(reason)
+        self.handler = None
+        self.host.session_ended(self)
+
+    def _tell(self, reason: str) -> None:
+        """Tell the handler of the end; it hears of nothing more."""
+        self.reason = reason
+        handler, self.handler = self.handler, None
+        if handler is None:
+            return
+        try:
+            handler.on_close(self, reason)
+        except Exception as exc:
+            self.host.handler_failed(self, exc)
+
+    def _move(self, event: str) -> None:
+        """Go where an event leads."""
+        self.phase = TRANSITIONS[(self.phase, event)]
