@@ -45,6 +45,11 @@ install: $(VENV)/.installed  ## .venv with the package (compiled where a C compi
 build: $(VENV)/.installed  ## Compile what has changed, in place
 	DUPLEXIO_REQUIRE_EXTENSIONS=1 $(LOCK) $(BIN)/python setup.py --quiet build_ext --inplace
 
+# The same where there may be no compiler.
+.PHONY: refresh
+refresh: $(VENV)/.installed
+	@$(LOCK) $(BIN)/python setup.py --quiet build_ext --inplace
+
 .PHONY: build-%
 build-%: .venvs/%/.installed
 	DUPLEXIO_REQUIRE_EXTENSIONS=1 $(LOCK) .venvs/$*/bin/python setup.py --quiet build_ext --inplace
@@ -57,8 +62,8 @@ clean:  ## Remove everything built, the environments too
 # ------------------------------------------------------------------------------------------- run
 
 .PHONY: chat
-chat: install  ## The chat room, in the browser
-	$(BIN)/duplexio chat $(CHAT)
+chat: refresh  ## The chat room, in the browser
+	$(BIN)/duplexio chat --open $(CHAT)
 
 # ----------------------------------------------------------------------------------------- tests
 
@@ -130,5 +135,5 @@ format: install  ## Let ruff fix and format what it can
 	$(BIN)/ruff format
 
 .PHONY: docs
-docs: install  ## The documentation, in docs/_build/html
+docs: refresh  ## The documentation, in docs/_build/html
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs docs/_build/html
