@@ -5,8 +5,30 @@
 
 from __future__ import annotations
 
-from .app import Chat, create_app, default_database
-from .errors import ChatError, StoreError
-from .limits import Limits
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .app import Chat, create_app, default_database
+    from .errors import ChatError, StoreError
+    from .limits import Limits
 
 __all__ = ["Chat", "ChatError", "Limits", "StoreError", "create_app", "default_database"]
+
+_MODULE_OF = {
+    "Chat": "app",
+    "ChatError": "errors",
+    "Limits": "limits",
+    "StoreError": "errors",
+    "create_app": "app",
+    "default_database": "app",
+}
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module("." + module, __name__), name)
+    globals()[name] = value
+    return value

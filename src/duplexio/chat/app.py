@@ -94,7 +94,7 @@ class Chat:
             return
         if scope["type"] == "websocket":
             await receive()
-            await send({"type": "websocket.close"})
+            await _refuse_websocket(scope, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path") or "")
         if path.startswith("/poll/") and self._polling is not None:
@@ -167,6 +167,18 @@ class Chat:
 def create_app() -> Any:
     """Make the chat with its defaults: ``duplexio serve --factory duplexio.chat:create_app``."""
     return Chat().app
+
+
+async def _refuse_websocket(scope: Scope, send: Send) -> None:
+    """Say where the chat's WebSocket is, to a client that asks for one elsewhere."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close"})
+        return
+    text = b"There is no WebSocket here; the chat's is at /chat.\n"
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text))]
+    start = {"type": "websocket.http.response.start", "status": 404, "headers": headers}
+    await send(start)
+    await send({"type": "websocket.http.response.body", "body": text})
 
 
 def content_security_policy(host: str) -> str:

@@ -378,6 +378,7 @@ class Hub:
         text = clean_text(text, self.limits)
         self._take_turn(seat)
         member.room.pending += 1
+        member.typed_at = float("-inf")
         return Message(member.room.name, 0, message_id, member.uid, member.name, text, time)
 
     def kept(self, message: Message) -> None:

@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "main"]
 #: The commands: the module of each, and what it does in a line.
 COMMANDS: dict[str, tuple[str, str]] = {
     "chat": (".chat", "Run a chat room."),
+    "connect": (".connect", "Talk to a WebSocket server from the terminal."),
     "serve": (".serve", "Serve an ASGI application with uvicorn and duplexio's WebSockets."),
 }
 

@@ -325,6 +325,7 @@ class Client {
     const id = [...crypto.getRandomValues(new Uint8Array(12))]
       .map((byte) => byte.toString(16).padStart(2, "0")).join("");
     const message = { id, room: this.me.room, text, time: Date.now(), failed: "" };
+    this.typedAt = 0;
     this.pending.push(message);
     this.view.pending(message);
     this.keep();
@@ -613,7 +614,8 @@ class View {
 
   message(message, own) {
     const { before } = this;
-    const isNewDay = !before || new Date(before.time).toDateString() !== new Date(message.time).toDateString();
+    // That the first message is of today need not be said.
+    const isNewDay = dayName(message.time) !== (before ? dayName(before.time) : "Today");
     if (isNewDay) this.divider(dayName(message.time));
     if (!own && !this.isLoading) this.unseen();
     const element = this.bubble(message, own);
