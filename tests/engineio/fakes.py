@@ -1,4 +1,4 @@
-"""What a session's tests put around it: a clock that is moved by hand, and what records the calls."""
+"""What a session's tests put around it: a clock moved by hand, and what records the calls."""
 
 from duplexio.engineio.options import SessionOptions
 from duplexio.engineio.session import Poll, Post, Session, SessionHandler, SessionHost, Wire

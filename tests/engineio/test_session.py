@@ -46,7 +46,7 @@ def test_every_phase_can_be_reached():
 
 
 def test_text_and_binary_on_websocket():
-    host, session, handler, wire = websocket_session()
+    _host, session, handler, wire = websocket_session()
     session.receive_text(wire, "4hello")
     session.receive_text(wire, "4")
     session.receive_binary(wire, b"\x00\x01")
@@ -59,7 +59,7 @@ def test_text_and_binary_on_websocket():
 
 
 def test_binary_on_a_websocket_of_protocol_3_has_its_type_in_front():
-    host, session, handler, wire = websocket_session(3)
+    _host, session, handler, wire = websocket_session(3)
     session.receive_binary(wire, b"\x04abc")
     session.send_binary(b"def")
     assert handler.messages == [b"abc"]
@@ -68,7 +68,7 @@ def test_binary_on_a_websocket_of_protocol_3_has_its_type_in_front():
 
 @pytest.mark.parametrize(("protocol", "packet"), [(4, "bYWJj"), (3, "b4YWJj")])
 def test_base64_on_a_websocket(protocol, packet):
-    host, session, handler, wire = websocket_session(protocol, b64=True)
+    _host, session, handler, wire = websocket_session(protocol, b64=True)
     session.receive_text(wire, packet)
     session.send_binary(b"abc")
     assert handler.messages == [b"abc"]
@@ -76,17 +76,17 @@ def test_base64_on_a_websocket(protocol, packet):
 
 
 def test_encoded_messages_are_sent_whole():
-    host, session, handler, wire = websocket_session()
+    _host, session, _handler, wire = websocket_session()
     encoded = Encoded("2[1]", (b"ab",))
     session.send_encoded(encoded)
     assert wire.sent == [("frames", b"\x81\x0542[1]\x82\x02ab")]
-    host, session, handler = polling_session()
+    _host, session, _handler = polling_session()
     session.send_encoded(encoded)
     assert poll(session).result == [encoded]
 
 
 def test_what_is_sent_in_one_turn_answers_one_poll():
-    host, session, handler = polling_session()
+    host, session, _handler = polling_session()
     waiting = poll(session)
     session.send_text("a")
     session.send_binary(b"b")
@@ -119,7 +119,7 @@ def test_what_is_sent_on_open_goes_out_with_the_open_packet():
 
 
 def test_posted_messages_arrive_in_order():
-    host, session, handler = polling_session()
+    _host, session, handler = polling_session()
     assert post(session, "4a", b"b", "4c") == "ok"
     assert handler.messages == ["a", b"b", "c"]
 
@@ -142,7 +142,7 @@ def test_an_invalid_packet_ends_the_session(packet):
 
 @pytest.mark.parametrize("packet", ["0", "5", "6", "6x"])
 def test_packets_that_mean_nothing_are_ignored(packet):
-    host, session, handler = polling_session()
+    _host, session, handler = polling_session()
     assert post(session, packet) == "ok"
     assert handler.messages == []
     assert session.is_open
@@ -164,7 +164,7 @@ def test_a_handler_that_raises_ends_the_session():
 
 
 def test_a_paused_session_holds_the_post_back():
-    host, session, handler = polling_session()
+    _host, session, handler = polling_session()
     session.pause_reading()
     request = FakePost()
     assert session.begin_post(request)
@@ -182,7 +182,7 @@ def test_a_handler_may_pause_in_the_middle_of_a_post():
             super().on_text(session, text, start)
             session.pause_reading()
 
-    host, session, handler = polling_session(handler=Busy())
+    _host, session, handler = polling_session(handler=Busy())
     request = FakePost()
     session.begin_post(request)
     session.receive_post(request, ["4a", "4b", "4c"])
@@ -196,7 +196,7 @@ def test_a_handler_may_pause_in_the_middle_of_a_post():
 
 
 def test_a_pause_is_kept_over_the_upgrade():
-    host, session, handler = polling_session()
+    _host, session, _handler = polling_session()
     session.pause_reading()
     wire = FakeWire()
     session.begin_upgrade(wire)
@@ -261,7 +261,7 @@ def test_the_client_pings_in_protocol_3():
 
 @pytest.mark.parametrize(("protocol", "packet"), [(3, "3"), (4, "2")])
 def test_heartbeats_in_the_wrong_direction_end_the_session(protocol, packet):
-    host, session, handler, wire = websocket_session(protocol)
+    _host, session, handler, wire = websocket_session(protocol)
     session.receive_text(wire, packet)
     assert handler.reason == "transport error"
 
@@ -279,7 +279,7 @@ def test_lag_of_the_loop_is_credited():
 
 
 def test_lag_is_credited_only_as_long_as_it_was():
-    host, session, handler, wire = websocket_session(ping_interval=25, ping_timeout=20)
+    host, _session, handler, _wire = websocket_session(ping_interval=25, ping_timeout=20)
     host.advance(25)
     host.advance(20, lag=5)
     assert handler.reason is None
@@ -290,7 +290,7 @@ def test_lag_is_credited_only_as_long_as_it_was():
 
 
 def test_a_paused_reader_is_given_time_but_not_for_ever():
-    host, session, handler, wire = websocket_session(ping_interval=25, ping_timeout=20)
+    host, session, handler, _wire = websocket_session(ping_interval=25, ping_timeout=20)
     session.pause_reading()
     host.advance(25 + 20 * module.PATIENCE)
     assert handler.reason is None
@@ -299,7 +299,7 @@ def test_a_paused_reader_is_given_time_but_not_for_ever():
 
 
 def test_without_monitoring_nobody_is_given_up():
-    host, session, handler, wire = websocket_session(monitor=False)
+    host, _session, handler, _wire = websocket_session(monitor=False)
     host.advance(1000)
     assert handler.reason is None
 
@@ -308,7 +308,7 @@ def test_without_monitoring_nobody_is_given_up():
 
 
 def test_a_second_poll_ends_the_session():
-    host, session, handler = polling_session()
+    _host, session, handler = polling_session()
     first, second = poll(session), poll(session)
     assert first.result == ["1"]
     assert second.result == "refused"
@@ -316,7 +316,7 @@ def test_a_second_poll_ends_the_session():
 
 
 def test_a_second_post_ends_the_session():
-    host, session, handler = polling_session()
+    _host, session, handler = polling_session()
     first, second = FakePost(), FakePost()
     assert session.begin_post(first)
     assert not session.begin_post(second)
@@ -327,7 +327,7 @@ def test_a_second_post_ends_the_session():
 
 
 def test_a_poll_that_the_client_gives_up_ends_the_session():
-    host, session, handler = polling_session()
+    _host, session, handler = polling_session()
     waiting = poll(session)
     session.poll_lost(waiting)
     assert handler.reason == "transport error"
@@ -344,7 +344,7 @@ def test_an_answered_poll_cannot_be_lost():
 
 
 def test_a_post_that_the_client_gives_up_ends_the_session():
-    host, session, handler = polling_session()
+    _host, session, handler = polling_session()
     request = FakePost()
     session.begin_post(request)
     session.post_lost(request)
@@ -356,7 +356,7 @@ def test_a_post_that_the_client_gives_up_ends_the_session():
 
 
 def test_the_client_closes_while_a_poll_waits():
-    host, session, handler = polling_session()
+    _host, session, handler = polling_session()
     waiting = poll(session)
     assert post(session, "4a", "1") == "ok"
     assert waiting.result == ["6"]
@@ -393,7 +393,7 @@ def test_the_close_packet_waits_for_the_next_poll():
 
 
 def test_the_close_packet_does_not_wait_for_ever():
-    host, session, handler = polling_session(close_timeout=30)
+    host, session, _handler = polling_session(close_timeout=30)
     session.close()
     host.advance(31)
     assert host.ended == ["x"]
@@ -422,7 +422,7 @@ def test_a_handler_that_closes_does_not_spoil_the_post():
             session.close()
 
     for polls in (True, False):
-        host, session, handler = polling_session(handler=Closer())
+        _host, session, handler = polling_session(handler=Closer())
         if polls:
             poll(session)
         assert post(session, "4a", "4b") == "ok"
@@ -430,7 +430,7 @@ def test_a_handler_that_closes_does_not_spoil_the_post():
 
 
 def test_the_websocket_ends():
-    host, session, handler, wire = websocket_session()
+    _host, session, handler, wire = websocket_session()
     session.wire_lost(wire, "transport close")
     assert handler.reason == "transport close"
     assert wire.closed is None
@@ -440,17 +440,17 @@ def test_the_websocket_ends():
 
 
 def test_a_client_that_does_not_poll_is_given_up():
-    host, session, handler = polling_session(max_buffered_packets=3)
+    _host, session, handler = polling_session(max_buffered_packets=3)
     for _ in range(4):
         session.send_text("a")
     assert handler.reason == "send buffer overflow"
-    host, session, handler = polling_session(max_buffered_bytes=10)
+    _host, session, handler = polling_session(max_buffered_bytes=10)
     session.send_text("a" * 10)
     assert handler.reason == "send buffer overflow"
 
 
 def test_a_websocket_that_does_not_read_is_given_up():
-    host, session, handler, wire = websocket_session(max_buffered_bytes=100)
+    _host, session, handler, wire = websocket_session(max_buffered_bytes=100)
     wire.waiting = 101
     session.send_text("a")
     assert handler.reason is None
@@ -458,7 +458,7 @@ def test_a_websocket_that_does_not_read_is_given_up():
     session.send_text("b")
     assert handler.reason == "send buffer overflow"
     assert wire.aborted
-    host, session, handler, wire = websocket_session(max_buffered_packets=2)
+    _host, session, handler, wire = websocket_session(max_buffered_packets=2)
     wire.congested = True
     for _ in range(3):
         session.send_text("a")
@@ -466,7 +466,7 @@ def test_a_websocket_that_does_not_read_is_given_up():
 
 
 def test_a_websocket_that_reads_again_starts_from_nothing():
-    host, session, handler, wire = websocket_session(max_buffered_packets=2)
+    _host, session, handler, wire = websocket_session(max_buffered_packets=2)
     for _ in range(3):
         wire.congested = True
         session.send_text("a")
@@ -510,7 +510,7 @@ def test_the_upgrade(protocol):
 
 
 def test_a_client_that_polls_on_after_the_probe_is_answered_slowly():
-    host, session, handler = polling_session()
+    host, session, _handler = polling_session()
     wire = FakeWire()
     session.begin_upgrade(wire)
     session.receive_text(wire, "2probe")
@@ -522,7 +522,7 @@ def test_a_client_that_polls_on_after_the_probe_is_answered_slowly():
 
 
 def test_only_one_websocket_may_try():
-    host, session, handler = polling_session()
+    _host, session, _handler = polling_session()
     assert session.begin_upgrade(FakeWire())
     assert not session.begin_upgrade(FakeWire())
 
@@ -546,7 +546,7 @@ def test_a_websocket_that_says_something_else_is_closed_and_the_session_goes_on(
 
 
 def test_an_upgrade_that_takes_too_long():
-    host, session, handler = polling_session(upgrade_timeout=10)
+    host, session, _handler = polling_session(upgrade_timeout=10)
     wire = FakeWire()
     session.begin_upgrade(wire)
     session.receive_text(wire, "2probe")
@@ -559,7 +559,7 @@ def test_an_upgrade_that_takes_too_long():
 
 def test_a_websocket_that_is_lost_during_the_upgrade():
     for probed in (False, True):
-        host, session, handler = polling_session()
+        _host, session, handler = polling_session()
         wire = FakeWire()
         session.begin_upgrade(wire)
         if probed:
@@ -571,7 +571,7 @@ def test_a_websocket_that_is_lost_during_the_upgrade():
 
 
 def test_the_session_ends_during_the_upgrade():
-    host, session, handler = polling_session()
+    _host, session, handler = polling_session()
     wire = FakeWire()
     session.begin_upgrade(wire)
     session.receive_text(wire, "2probe")
@@ -604,12 +604,12 @@ def test_the_server_closes_during_the_upgrade():
 
 
 def test_no_upgrade_where_it_is_not_allowed():
-    host, session, handler = polling_session(allow_upgrades=False)
+    _host, session, _handler = polling_session(allow_upgrades=False)
     assert not session.begin_upgrade(FakeWire())
 
 
 def test_the_heartbeat_goes_on_over_the_upgrade():
-    host, session, handler, wire = upgraded_session(ping_interval=25, ping_timeout=20)
+    host, _session, handler, wire = upgraded_session(ping_interval=25, ping_timeout=20)
     host.advance(25.1)
     assert wire.sent == ["2"]
     host.advance(20)

@@ -99,7 +99,7 @@ cdef class Session:
     cpdef object receive_binary(self, Wire wire, bytes data)
     cdef object _receive(self, str text)
     cdef object _receive_typed(self, bytes data)
-    cdef object _receive_base64(self, str text)
+    cdef object _receive_binary(self, str text)
     cdef object _deliver_binary(self, bytes data)
     cdef object _failed(self, object exc)
     cpdef object pause_reading(self)

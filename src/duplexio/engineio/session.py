@@ -3,20 +3,20 @@
 
 A :class:`Session` lives longer than the transports that carry it: it begins on polling requests or
 on a WebSocket, may go on from the first to the second, and ends when the client says so, when its
-transport breaks, or when it does not answer a heartbeat. It is told what arrives (:meth:`~Session.poll`,
-:meth:`~Session.receive_text`, ...), and says what it has to say by calling its handler, its wire, the
-polls that wait, and its host, which also tells it the time.
+transport breaks, or when it does not answer a heartbeat. It is told what arrives
+(:meth:`~Session.poll`, :meth:`~Session.receive_text`, …), and says what it has to say by calling
+its handler, its wire, the polls that wait, and its host, which also tells it the time.
 
 The transitions between its phases are the table :data:`TRANSITIONS`.
 """
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
-from binascii import a2b_base64
 from typing import TYPE_CHECKING, Any
 
 from .encoded import Encoded, base64_packet
+from .exceptions import PacketError
+from .packets import decode_base64, decode_typed
 
 if TYPE_CHECKING:
     from .options import SessionOptions
@@ -597,35 +597,33 @@ class Session:
         elif kind == "3" or kind == "2":
             self._heartbeat(kind)
         elif kind == "b":
-            self._receive_base64(text)
+            self._receive_binary(text)
         elif kind == "1":
             self.end(TRANSPORT_CLOSE)
         elif kind not in ("0", "5", "6"):
             # Those three mean nothing here, and Node's server does not mind them either.
             self.end(PARSE_ERROR)
 
-    def _receive_typed(self, data: bytes) -> None:
-        """Take a binary packet of Engine.IO 3, whose first byte is its type."""
-        if not data or data[0] > 6:
-            self.end(PARSE_ERROR)
-        elif data[0] == 4:
-            self._deliver_binary(data[1:])
-        else:
-            self._receive("0123456"[data[0]])
-
-    def _receive_base64(self, text: str) -> None:
-        start = 1
-        if self.protocol == 3:
-            if text[1:2] != "4":
-                self.end(PARSE_ERROR)
-                return
-            start = 2
+    def _receive_binary(self, text: str) -> None:
+        """Take a binary message that was written as text."""
         try:
-            data = a2b_base64(text[start:].encode("ascii"), strict_mode=False)
-        except (Base64Error, UnicodeEncodeError):
+            data = decode_base64(self.protocol, text)
+        except PacketError:
             self.end(PARSE_ERROR)
             return
         self._deliver_binary(data)
+
+    def _receive_typed(self, data: bytes) -> None:
+        """Take a binary packet of Engine.IO 3."""
+        try:
+            packet = decode_typed(data)
+        except PacketError:
+            self.end(PARSE_ERROR)
+            return
+        if isinstance(packet, str):
+            self._receive(packet)
+        else:
+            self._deliver_binary(packet)
 
     def _deliver_binary(self, data: bytes) -> None:
         if self.handler is not None:
