@@ -17,6 +17,7 @@ from websockets.sync.server import ServerConnection, serve
 from duplexio.websocket.frames import Frame, Opcode
 from duplexio.websocket.handshake import accept_key
 from duplexio.websocket.http11 import Request, parse_request
+from duplexio.websocket.sync import create_connection
 
 Handler = Callable[[ServerConnection], None]
 
@@ -277,3 +278,15 @@ class SOCKSProxy(ScriptedServer):
         # 4a: an address that cannot be, and the name behind the user's.
         host = text() if address[:3] == b"\0\0\0" and address[3] else socket.inet_ntoa(address)
         return host, port
+
+
+@contextlib.contextmanager
+def talking_to(script, **options):
+    """Connect to a scripted server, which shakes hands first."""
+
+    def run(peer: Peer) -> None:
+        peer.shake_hands()
+        script(peer)
+
+    with ScriptedServer(run) as server, create_connection(server.url, timeout=10, **options) as ws:
+        yield ws
