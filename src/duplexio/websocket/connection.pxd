@@ -2,6 +2,8 @@
 
 from .kernel cimport FrameReader, FrameSink, MaskKeys, Output
 
+cdef int _OPEN, _CLOSING, _CLOSED
+
 
 cdef class ConnectionHandler:
     cdef object on_text(self, object message)

@@ -32,10 +32,11 @@ __all__ = ["DEFAULT_MAX_SIZE", "Connection", "ConnectionHandler"]
 #: Largest message accepted unless told otherwise, in bytes, after decompression.
 DEFAULT_MAX_SIZE = 2**20
 
-# The states of frames.State as plain integers: they are compared for every message.
-OPEN = 1
-CLOSING = 2
-CLOSED = 3
+# The states of frames.State. Those with an underscore are plain C integers when this is compiled:
+# they are compared for every message.
+OPEN = _OPEN = 1
+CLOSING = _CLOSING = 2
+CLOSED = _CLOSED = 3
 
 _utf8_decoder = getincrementaldecoder("utf-8")
 
@@ -205,7 +206,7 @@ class Connection(FrameSink):
         self.mask_keys = mask_keys if client else None
         self.max_size = max_size
         self.deflate = deflate
-        self.state = OPEN
+        self.state = _OPEN
         self.close_rcvd: Close | None = None
         self.close_sent: Close | None = None
         self.rcvd_then_sent: bool | None = None
@@ -230,7 +231,7 @@ class Connection(FrameSink):
         """
         if end < 0:
             end = len(data)
-        if self.state == CLOSED or self.close_rcvd is not None:
+        if self.state == _CLOSED or self.close_rcvd is not None:
             # RFC 6455 §5.5.1: what follows a close frame is not part of the conversation.
             return end - start
         return self.reader.feed(data, start, end)
@@ -242,7 +243,7 @@ class Connection(FrameSink):
             Where the next bytes from the peer are to be put, to be followed by :meth:`filled`; or
             ``None``: then they are to be given to :meth:`receive`.
         """
-        if self.state == CLOSED or self.reader.paused:
+        if self.state == _CLOSED or self.reader.paused:
             return None
         return self.reader.fill_buffer()
 
@@ -256,7 +257,7 @@ class Connection(FrameSink):
 
     def receive_eof(self) -> None:
         """Take note that the transport has ended; nothing can be sent or received any more."""
-        self.state = CLOSED
+        self.state = _CLOSED
         self.reader.release()
         self.decoder = None
         if self.deflate is not None:
@@ -333,7 +334,7 @@ class Connection(FrameSink):
     def on_control(self, opcode: int, payload: bytes) -> None:
         """Take a control frame from the reader, and answer it."""
         if opcode == 9:
-            if self.state == OPEN:
+            if self.state == _OPEN:
                 # RFC 6455 §5.5.2 asks for a pong unless a close frame was received; one behind
                 # our own close frame would be out of place (§5.5.1), so there is none.
                 self._control(0x8A, payload)
@@ -358,7 +359,7 @@ class Connection(FrameSink):
             self._control(0x88, payload)
         else:
             self.rcvd_then_sent = False
-        self.state = CLOSING
+        self.state = _CLOSING
         self.handler.on_close_frame(close.code, close.reason)
 
     def on_violation(self, code: int, reason: str) -> None:
@@ -372,14 +373,14 @@ class Connection(FrameSink):
             code: Close code that tells the peer what it did.
             reason: Text for the peer and for the log; cut to what a close frame can carry.
         """
-        if self.state == CLOSED:
+        if self.state == _CLOSED:
             return
         self.reader.release()
         if self.handler.on_failing(code, reason):
             return
-        if self.close_sent is None and self.state == OPEN:
+        if self.close_sent is None and self.state == _OPEN:
             self._put_close(Close(code, _cut(reason)))
-        self.state = CLOSING
+        self.state = _CLOSING
         self.handler.on_failure(code, reason)
 
     # What a connection of another protocol, which derives from this class, tells the handler
@@ -408,7 +409,7 @@ class Connection(FrameSink):
             ConnectionClosed: When the connection is not open.
             UnicodeEncodeError: When the text has lone surrogates, which UTF-8 cannot carry.
         """
-        if self.state != OPEN:
+        if self.state != _OPEN:
             raise self.closed_error()
         if self.deflate is not None:
             self._send_compressed(1, message.encode(), True)
@@ -426,7 +427,7 @@ class Connection(FrameSink):
         Raises:
             ConnectionClosed: When the connection is not open.
         """
-        if self.state != OPEN:
+        if self.state != _OPEN:
             raise self.closed_error()
         if self.deflate is not None:
             self._send_compressed(2, message, True)
@@ -446,7 +447,7 @@ class Connection(FrameSink):
         Raises:
             ConnectionClosed: When the connection is not open.
         """
-        if self.state != OPEN:
+        if self.state != _OPEN:
             raise self.closed_error()
         if self.deflate is not None:
             self._send_compressed(opcode, payload, fin)
@@ -489,7 +490,7 @@ class Connection(FrameSink):
         self._send_control(0x8A, payload)
 
     def _send_control(self, first: int, payload: bytes) -> None:
-        if self.state != OPEN:
+        if self.state != _OPEN:
             raise self.closed_error()
         if len(payload) > 125:
             raise UsageError(
@@ -507,9 +508,9 @@ class Connection(FrameSink):
         Raises:
             UsageError: When the code may not be sent, or the reason is too long.
         """
-        if self.state == OPEN:
+        if self.state == _OPEN:
             self._put_close(Close(code, reason))
-            self.state = CLOSING
+            self.state = _CLOSING
 
     def _put_close(self, close: Close) -> None:
         payload = close.serialize()
@@ -530,14 +531,14 @@ class Connection(FrameSink):
     @property
     def close_code(self) -> int | None:
         """The close code received, 1006 if none came; ``None`` while the connection is open."""
-        if self.state != CLOSED:
+        if self.state != _CLOSED:
             return None
         return 1006 if self.close_rcvd is None else self.close_rcvd.code
 
     @property
     def close_reason(self) -> str | None:
         """The close reason received, empty if none came; ``None`` while the connection is open."""
-        if self.state != CLOSED:
+        if self.state != _CLOSED:
             return None
         return "" if self.close_rcvd is None else self.close_rcvd.reason
 

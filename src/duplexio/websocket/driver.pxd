@@ -4,6 +4,8 @@ from .connection cimport Connection, ConnectionHandler
 from .kernel cimport Output
 from .loopstate cimport LoopState
 
+cdef int _OPEN, _CORK_LIMIT, _FAIR_COUNT, _NO_FD, _SECOND_WRITE, _FIRST_WRITE
+
 
 cdef class Driver(ConnectionHandler):
     cdef readonly LoopState loop_state
@@ -16,17 +18,15 @@ cdef class Driver(ConnectionHandler):
     cdef readonly Connection connection
     cdef Output pending
     cdef object backlog
-    cdef object private
     cdef public double due
     cdef double ping_sent
     cdef readonly double latency
     cdef public object complaint
     cdef object closers
-    cdef int extensions
-    cdef bint was_paused
     cdef int fd
     cdef public long slot
     cdef public int place
+    cdef public int seat
     cdef int budget
     cdef unsigned char filling
     cdef unsigned char write_blocked
@@ -35,6 +35,8 @@ cdef class Driver(ConnectionHandler):
     cdef unsigned char yielding
     cdef unsigned char closing
     cdef unsigned char lost
+    cdef unsigned char was_paused
+    cdef unsigned char extensions
 
     cdef object read(self, object data, Py_ssize_t end)
     cdef object read_done(self)
@@ -52,6 +54,7 @@ cdef class Driver(ConnectionHandler):
     cpdef object send_alone(self, int opcode, bytes payload)
     cpdef object flush_pending(self)
     cdef object write(self, Output output)
+    cdef object find_descriptor(self)
     cdef Py_ssize_t buffered(self)
     cpdef object start(self, Connection connection, object rest=*)
     cpdef object begin_close(self, int code, object reason)

@@ -49,6 +49,17 @@ BLOCKED = 0.1
 PATIENCE = 10
 
 
+# Plain C numbers when this is compiled, since they are compared for every message or write.
+_OPEN = OPEN
+_CORK_LIMIT = CORK_LIMIT
+_FAIR_COUNT = FAIR_COUNT
+
+# Instead of a descriptor: there is none to write to, or it has not been asked for yet.
+_NO_FD = -1
+_SECOND_WRITE = -2
+_FIRST_WRITE = -3
+
+
 class Owner(Protocol):
     """Who keeps the connections: a server, or the call that made a client's."""
 
@@ -104,10 +115,10 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         self.connection: Connection | None = None
         self.pending: Output | None = None  # what is sent while no read is being handled
         self.backlog: bytes | None = None  # received, but not read while reading is paused
-        self.private: bytearray | None = None
-        self.fd = -1
+        self.fd = _NO_FD
         self.slot = -1
         self.place = 0
+        self.seat = -1
         self.complaint = ""
         self.closers: list[asyncio.Future[None]] | None = None
         self.due = 0.0
@@ -130,11 +141,9 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         """Take the transport (called by asyncio)."""
         self.transport = transport
         if rawsend.AVAILABLE and transport.get_extra_info("sslcontext") is None:
-            socket = transport.get_extra_info("socket")
-            if socket is not None:
-                self.fd = socket.fileno()
-        # With a descriptor of our own, the transport is to say at once when it has bytes waiting.
-        transport.set_write_buffer_limits(0 if self.fd >= 0 else self.options.write_limit)
+            self.fd = _FIRST_WRITE
+        # If we write ourselves, the transport is to say at once when it has bytes waiting.
+        transport.set_write_buffer_limits(0 if self.fd != _NO_FD else self.options.write_limit)
         timeout = self.options.open_timeout
         if self.opening is not None:
             if timeout is not None:
@@ -144,9 +153,10 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> Any:
         """Return where the next bytes are to be put (called by asyncio)."""
         if self.loop_state.outstanding:
-            if self.private is None:
-                self.private = bytearray(sizehint if sizehint > 0 else CORK_LIMIT)
-            return self.private
+            buffer = self.loop_state.private.get(self)
+            if buffer is None:
+                self.loop_state.private[self] = buffer = bytearray(CORK_LIMIT)
+            return buffer
         if self.connection is not None:
             view = self.connection.fill_buffer()
             if view is not None:
@@ -160,13 +170,15 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         try:
             if self.filling:
                 self.filling = False
-                self.budget = FAIR_COUNT
+                self.budget = _FAIR_COUNT
                 if self.connection is not None:
                     self.connection.output = self.out()
                     self.connection.filled(nbytes)
                 self.read_done()
             else:
-                data = self.private if self.private is not None else self.loop_state.buffer
+                data = self.loop_state.buffer
+                if self.loop_state.outstanding:
+                    data = self.loop_state.private[self]
                 if self.backlog is not None:
                     # Reading was paused, but the transport had this on its way already.
                     self.backlog += bytes(data[:nbytes])
@@ -207,10 +219,11 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the transport has ended (called by asyncio)."""
         self.lost = True
-        self.fd = -1
+        self.fd = _NO_FD
         self.pending = None
         self.backlog = None
-        self.private = None
+        if self.loop_state.outstanding:
+            self.loop_state.private.pop(self, None)
         self.loop_state.timers.cancel(self)
         opening, self.opening = self.opening, None
         if self.connection is not None:
@@ -235,7 +248,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
         if self.opening is not None and self.connection is None:
             self.opening.received(bytes(data[:end]))
             return
-        self.budget = FAIR_COUNT
+        self.budget = _FAIR_COUNT
         self.loop_state.read_began = 0.0
         if self.connection is not None:
             self.connection.output = self.out()  # for what it answers by itself
@@ -256,7 +269,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
 
         A connection that sends without end must not starve the others.
         """
-        self.budget = FAIR_COUNT
+        self.budget = _FAIR_COUNT
         now = self.loop_state.loop.time()
         if not self.loop_state.read_began:
             self.loop_state.read_began = now
@@ -334,7 +347,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
 
     def sent(self, output: Output) -> None:
         """Called when bytes were put into ``output``."""
-        if output.size() >= CORK_LIMIT and not self.write_blocked:
+        if output.size() >= _CORK_LIMIT and not self.write_blocked:
             if output is self.pending:
                 self.flush_pending()
             else:
@@ -416,6 +429,8 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
                 self.pending = Output()
             self.pending.append(output.take())
             return
+        if self.fd < _NO_FD:
+            self.find_descriptor()
         if self.fd >= 0:
             try:
                 if rawsend.write_output(output, self.fd):
@@ -425,6 +440,17 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
                 self.abort()
                 return
         self.transport.write(output.take())
+
+    def find_descriptor(self) -> None:
+        """Ask for the socket's descriptor, from the second write on.
+
+        uvloop makes an object for it, which a connection that never sends need not have.
+        """
+        if self.fd == _FIRST_WRITE:
+            self.fd = _SECOND_WRITE
+            return
+        socket = self.transport.get_extra_info("socket")
+        self.fd = _NO_FD if socket is None else socket.fileno()
 
     def buffered(self) -> int:
         """Return how many bytes wait to be written."""
@@ -472,7 +498,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
             reason: At most 123 bytes in UTF-8.
         """
         connection = self.connection
-        if connection is None or connection.state != OPEN:
+        if connection is None or connection.state != _OPEN:
             return
         output = self.out()
         connection.output = output
@@ -504,7 +530,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
     def finish_closing(self) -> None:
         """Close the transport, which first writes what it has."""
         self.hand_over()
-        self.fd = -1  # it may belong to somebody else once the transport has closed it
+        self.fd = _NO_FD  # it may belong to somebody else once the transport has closed it
         self.transport.close()
 
     def refuse(self) -> None:
@@ -515,7 +541,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """End the transport at once, without a close frame and without what waits."""
-        self.fd = -1
+        self.fd = _NO_FD
         if self.transport is not None and not self.lost:
             self.transport.abort()
 
@@ -556,7 +582,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
                 self.opening.timed_out()
             else:
                 self.abort()  # it was refused, and does not take the answer
-        elif connection.state != OPEN:
+        elif connection.state != _OPEN:
             if not self.complaint:
                 self.complaint = "the closing handshake took longer than close_timeout"
             self.abort()

@@ -7,6 +7,7 @@ cdef class LoopState:
     cdef readonly object loop
     cdef readonly bytearray buffer
     cdef readonly bint outstanding
+    cdef readonly dict private
     cdef readonly Output cork
     cdef public object corked
     cdef readonly object timers

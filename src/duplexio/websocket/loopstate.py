@@ -35,6 +35,7 @@ class LoopState:
         buffer: Where connections read into; what outlives the read is copied out of it.
         outstanding: Whether reads stay outstanding while others are handled (Windows' proactor),
             so that connections cannot share the buffer.
+        private: The buffers of the connections, where they cannot share one.
         cork: Gathers what the connection being read sends.
         corked: The connection being read.
         timers: The deadlines of all connections.
@@ -48,6 +49,7 @@ class LoopState:
         self.loop = loop
         self.buffer = bytearray(READ_BUFFER)
         self.outstanding = hasattr(loop, "_proactor")
+        self.private: dict[Driver, bytearray] = {}
         self.cork = Output()
         self.corked: Driver | None = None
         self.timers = TimerWheel(loop)

@@ -29,6 +29,7 @@ from .loopstate import LoopState, loop_state
 from .opening import ServerOpening, ServerPolicy
 from .options import Logger, Options, make_options
 from .origins import SAME_ORIGIN, Origins
+from .roster import Roster
 from .tls import create_server
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "serve", "unix_serve"]
@@ -103,7 +104,7 @@ class Server:
         self._listen = listen
         self._create_connection = create_connection or ServerConnection
         self._opening: set[Any] = set()
-        self._open: set[Any] = set()
+        self._open = Roster()
         self._handlers: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self._refusing = False
@@ -220,14 +221,14 @@ class Server:
             if driver.opening is not None:
                 driver.opening.unavailable()
         if close_connections:
-            for driver in list(self._open):
+            for driver in self._open:
                 if self._listener:
                     driver.close(code, reason)
                 else:
                     driver.close_soon(code, reason)
         # Connections that were accepted in this turn of the loop get their transports now.
         await asyncio.sleep(0)
-        waiting = deque(self._open | self._opening)
+        waiting = deque([*self._open, *self._opening])
         while waiting:
             await waiting.popleft().wait_closed()
         await self._server.wait_closed()

@@ -3,6 +3,8 @@
 from .driver cimport Driver
 from .wakeup cimport Wakeup
 
+cdef int _OPEN
+
 
 cdef class Fragment:
     cdef readonly int opcode

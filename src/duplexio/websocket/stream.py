@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, M
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .connection import CLOSED, OPEN
+from .connection import OPEN
 from .driver import Driver, Owner
 from .exceptions import (
     ConcurrencyError,
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .options import Options
 
 __all__ = ["Fragment", "StreamConnection"]
+
+# A plain C number when this is compiled.
+_OPEN = OPEN
 
 #: So many sends that did not have to wait, and the next lets the other tasks run.
 SENDS_PER_TURN = 256
@@ -156,7 +159,7 @@ class StreamConnection(Driver):
                 self.receiving = True
                 piece = self.messages.popleft()
                 self.refill()
-                data = piece
+                data: Any = piece
                 if not isinstance(piece, Fragment):
                     complete = True
                     if decode is not None and isinstance(piece, str) and not decode:
@@ -193,6 +196,7 @@ class StreamConnection(Driver):
         raise self.closed()
 
     def busy(self) -> ConcurrencyError:
+        """Return the exception for a second receiver."""
         return ConcurrencyError(
             "cannot call recv while another coroutine is already running recv or recv_streaming"
         )
@@ -214,18 +218,15 @@ class StreamConnection(Driver):
         """Take the next message; ``None`` when it is there in pieces only."""
         if isinstance(self.messages[0], Fragment):
             return None
-        message = self.messages.popleft()
+        message: Any = self.messages.popleft()
         if self.hold_reading:
             self.refill()
-        return message
+        return message  # type: ignore[no-any-return]
 
     async def rest_of_message(self) -> str | bytes:
-        """Put a message together that has arrived in pieces, or is an empty one."""
+        """Put a message together that has arrived in pieces."""
         text = False
         payloads: list[bytes] = []
-        piece = self.messages[0]
-        if not isinstance(piece, Fragment):
-            return self.messages.popleft()
         # A cancellation must lose nothing: the pieces stay in the queue until all are there.
         count = 0
         while True:
@@ -234,9 +235,8 @@ class StreamConnection(Driver):
                     self.resume_reading()
                 await self.await_more(count)
             piece = self.messages[count]
+            assert isinstance(piece, Fragment)  # nothing else comes inside a message
             count += 1
-            if not isinstance(piece, Fragment):
-                break
             if count == 1:
                 text = piece.opcode == 1
             payloads.append(piece.payload)
@@ -301,7 +301,7 @@ class StreamConnection(Driver):
         """
         while self.sending is not None:
             await asyncio.shield(self.sending)
-        if self.connection is None or self.connection.state != OPEN:
+        if self.connection is None or self.connection.state != _OPEN:
             await self.raise_closed()
         if isinstance(message, (str, bytes, bytearray, memoryview)):
             self.send_whole(message, text)
@@ -386,7 +386,7 @@ class StreamConnection(Driver):
     def send_piece(self, opcode: int, piece: Any, fin: bool) -> None:
         """Send a piece of a message."""
         connection = self.connection
-        if connection is None or connection.state != OPEN:
+        if connection is None or connection.state != _OPEN:
             raise self.closed()
         output = self.out()
         connection.output = output
@@ -409,7 +409,9 @@ class StreamConnection(Driver):
 
     # Control
 
-    async def ping(self, data: str | bytes | bytearray | memoryview | None = None) -> Awaitable[float]:
+    async def ping(
+        self, data: str | bytes | bytearray | memoryview | None = None
+    ) -> Awaitable[float]:
         """Send a ping.
 
         Args:
@@ -425,7 +427,7 @@ class StreamConnection(Driver):
             UsageError: When there are more than 125 bytes.
         """
         connection = self.connection
-        if connection is None or connection.state != OPEN:
+        if connection is None or connection.state != _OPEN:
             await self.raise_closed()
         assert connection is not None
         if self.pings is None:
@@ -459,7 +461,7 @@ class StreamConnection(Driver):
             UsageError: When there are more than 125 bytes.
         """
         connection = self.connection
-        if connection is None or connection.state != OPEN:
+        if connection is None or connection.state != _OPEN:
             await self.raise_closed()
         assert connection is not None
         output = self.out()
