@@ -71,6 +71,7 @@ class StreamConnection(Driver):
         self.unsent = 0
         self.cause: BaseException | None = None
         self.discarding = False
+        self.failing: tuple[int, str] | None = None  # put off until the messages are received
         self.high = options.max_queue[0] if options.max_queue is not None else -1
         self.low = options.max_queue[1] if options.max_queue is not None else -1
 
@@ -203,6 +204,8 @@ class StreamConnection(Driver):
 
     async def await_message(self) -> None:
         """Wait for something in the queue, or raise how the connection was closed."""
+        if self.failing is not None:
+            self.fail_now()
         if self.lost:
             raise self.closed()
         receiver = Wakeup(self.loop_state.loop)
@@ -493,6 +496,7 @@ class StreamConnection(Driver):
         if self.connection is None:
             self.abort()
             return
+        self.fail_now()
         self.begin_close(code, reason)
         # The answer to our close frame stands behind whatever else the peer has sent.
         self.discarding = True
@@ -533,10 +537,28 @@ class StreamConnection(Driver):
             self.receiver.wake(self.loop_state.corked is self)
 
     def on_failing(self, code: int, reason: str) -> bool:
-        # Answers to what came before go out before the close frame.
+        # What came before is received first, so that it can be answered; close_timeout bounds it.
         if self.receiver is not None and self.messages:
             self.receiver.wake(self.loop_state.corked is self)
-        return False
+        if not self.messages or self.failing is not None or self.discarding:
+            return False
+        self.failing = (code, reason)
+        self.await_end()
+        return True
+
+    def fail_now(self) -> None:
+        """Fail the connection, as :meth:`on_failing` has put off."""
+        connection = self.connection
+        if self.failing is not None and connection is not None and connection.state == OPEN:
+            code, reason = self.failing
+            connection.output = self.out()
+            connection.fail(code, reason)
+
+    def on_due(self, now: float, lag: float) -> None:
+        if self.failing is not None and self.state == OPEN:
+            self.fail_now()
+        else:
+            Driver.on_due(self, now, lag)
 
     def on_pong(self, payload: bytes) -> None:
         Driver.on_pong(self, payload)

@@ -32,7 +32,7 @@ class Wakeup:
         self.finished = False
         self.was_cancelled = False
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Any:
         return self
 
     def __iter__(self) -> Iterator[Any]:
