@@ -24,6 +24,7 @@ cdef class StreamConnection(Driver):
     cdef readonly object response_head
     cdef long unsent
     cdef bint discarding
+    cdef object failing
     cdef Py_ssize_t high
     cdef Py_ssize_t low
 
@@ -35,3 +36,4 @@ cdef class StreamConnection(Driver):
     cdef object send_piece(self, int opcode, object piece, bint fin)
     cpdef object close_soon(self, int code, object reason)
     cdef object enqueue(self, object message)
+    cdef object fail_now(self)
