@@ -21,6 +21,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -342,8 +343,12 @@ def write_documents(results: list[Result], folder: Path) -> None:
     path = folder / "conformance.json"
     runs = {run["agent"]: run for run in json.loads(path.read_text())} if path.exists() else {}
     runs.update((result.agent, record(result)) for result in results)
-    path.write_text(json.dumps(list(runs.values()), indent=2) + "\n")
-    (folder / "conformance.md").write_text(table(list(runs.values())))
+    # Compiled first; the same agents in the same order.
+    ordered = sorted(
+        runs.values(), key=lambda run: (run["agent"].endswith("-python"), run["agent"])
+    )
+    path.write_text(json.dumps(ordered, indent=2) + "\n")
+    (folder / "conformance.md").write_text(table(ordered))
 
 
 def record(result: Result) -> dict[str, Any]:
@@ -439,10 +444,15 @@ def main() -> int:
     options = parser.parse_args()
     cases = options.cases or (ALL_CASES if options.full else QUICK_CASES)
 
+    lock = threading.Lock()
+
     def run(job: tuple[str, str, str]) -> Result:
         implementation, peer, side = job
         result = RUN[side](peer, implementation, cases, REPORTS, 3600)
-        print("\n  ".join([result.summary, *map(str, result.failures)]), flush=True)
+        with lock:
+            print("\n  ".join([result.summary, *map(str, result.failures)]), flush=True)
+            if options.full and not options.cases:
+                write_documents([result], options.docs)
         return result
 
     with ThreadPoolExecutor(options.jobs) as executor:
@@ -456,8 +466,6 @@ def main() -> int:
                 ),
             )
         )
-    if options.full and not options.cases:
-        write_documents(results, options.docs)
     return 1 if any(result.failures for result in results) else 0
 
 
