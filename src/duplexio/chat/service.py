@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable
 
@@ -101,9 +100,9 @@ class Service:
             entry.room, self.limits.replay, lambda result: self._loaded(entry.room, result)
         )
 
-    def _loaded(self, room: str, result: list[Message] | sqlite3.Error) -> None:
+    def _loaded(self, room: str, result: list[Message] | Exception) -> None:
         for seat, entry, entered in self._entering.pop(room):
-            if isinstance(result, sqlite3.Error):
+            if isinstance(result, Exception):
                 logger.error("the history cannot be read: %s", result)
                 entered(
                     ChatError(
@@ -139,9 +138,7 @@ class Service:
         message = self.hub.say(seat, message_id, text, time.time_ns() // 1_000_000)
         self._store.append(message, lambda result: self._appended(seat, message, result))
 
-    def _appended(
-        self, seat: Seat, message: Message, result: Message | int | sqlite3.Error
-    ) -> None:
+    def _appended(self, seat: Seat, message: Message, result: Message | int | Exception) -> None:
         if isinstance(result, Message):
             self.hub.kept(result)
         else:

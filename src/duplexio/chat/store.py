@@ -51,8 +51,9 @@ CREATE UNIQUE INDEX messages_by_sender ON messages (uid, id);
 _NEXT = "SELECT coalesce(max(number), 0) + 1 FROM messages WHERE room = ?"
 # Does nothing when the sender's client has sent the message before.
 _INSERT = """
-INSERT OR IGNORE INTO messages (room, number, id, uid, name, text, time)
+INSERT INTO messages (room, number, id, uid, name, text, time)
 VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (uid, id) DO NOTHING
 """
 
 Outcome = Callable[[Any], None]
@@ -187,7 +188,7 @@ class Store:
         Args:
             message: The message, without its number.
             outcome: Called later with the message with its number, with the number alone when it
-                was kept before, or with an ``sqlite3.Error``.
+                was kept before, or with an exception.
         """
         self._jobs.put((lambda database: self._insert(database, message), outcome))
 
@@ -197,7 +198,7 @@ class Store:
         Args:
             room: The room.
             limit: How many at most.
-            outcome: Called later with the list, the oldest first, or with an ``sqlite3.Error``.
+            outcome: Called later with the list, the oldest first, or with an exception.
         """
         self._jobs.put((lambda database: _read(database, room, limit), outcome))
 
@@ -232,7 +233,8 @@ class Store:
             database.execute("BEGIN IMMEDIATE")
             results = [work(database) for work, _ in jobs]
             database.execute("COMMIT")
-        except sqlite3.Error as exc:
+        except Exception as exc:
+            # Whatever it is, those who wait must hear of it, and the thread goes on.
             if database.in_transaction:
                 database.execute("ROLLBACK")
             results = [exc] * len(jobs)
