@@ -272,6 +272,18 @@ class TestSection6_Messages:
         connection.receive_eof()
         assert connection.fill_buffer() is None
 
+    def test_a_range_of_the_buffer(self, impl):
+        connection, handler = impl.connect()
+        data = bytearray(b"??" + text(b"a") + b"!!")
+        assert connection.receive(data, 0, 0) == 0
+        assert connection.receive(data, 2, len(data) - 2) == len(text(b"a"))
+        assert handler.events == [("text", "a")]
+
+    def test_it_tells_which_side_it_is(self, impl, client):
+        connection, _ = impl.connect(client=client)
+        assert bool(connection.client) == client
+        assert connection.can_ping
+
     def test_the_output_can_be_exchanged(self, impl):
         connection, _ = impl.connect()
         first = connection.output
