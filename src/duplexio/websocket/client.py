@@ -279,6 +279,9 @@ class connect(Generic[ConnectionT]):
             # Nobody will ask for the future's exception any more.
             opening.opened.cancel()
             driver.abort()
+            # uvloop does not tell a protocol that its transport has ended when connecting is
+            # cancelled; another loop's word comes later, and counts for nothing then.
+            driver.connection_lost(None)
             raise
         return cast(ConnectionT, driver)
 

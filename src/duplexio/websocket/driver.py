@@ -218,6 +218,8 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the transport has ended (called by asyncio)."""
+        if self.lost:
+            return
         self.lost = True
         self.fd = _NO_FD
         self.pending = None
@@ -542,6 +544,7 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
     def abort(self) -> None:
         """End the transport at once, without a close frame and without what waits."""
         self.fd = _NO_FD
+        self.pending = None
         if self.transport is not None and not self.lost:
             self.transport.abort()
 
