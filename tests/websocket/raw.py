@@ -151,9 +151,7 @@ class Raw:
 
 
 @contextlib.asynccontextmanager
-async def raw_server(
-    script: Callable[[Raw], Awaitable[None]], **options: Any
-) -> AsyncIterator[Any]:
+async def raw_server(script: Callable[[Raw], Awaitable[None]]) -> AsyncIterator[Any]:
     """Run a scripted server; an exception in the script fails the test."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -168,11 +166,13 @@ async def raw_server(
         task = asyncio.get_running_loop().create_task(run(reader, writer))
         tasks.add(task)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, **options)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
     try:
         yield server
     finally:
         server.close()
+        for _ in range(3):  # what was accepted gets its task now
+            await asyncio.sleep(0)
         for task in tasks:
             if not task.done():
                 task.cancel()
