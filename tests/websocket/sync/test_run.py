@@ -69,6 +69,27 @@ class TestPings:
         assert str(app.log[1]) == "ping/pong timed out"
         assert app.ping_thread is None
 
+    def test_missing_pong_over_tls(self, server_context, ca_file):
+        """The head of a record makes the socket readable, and is no message."""
+
+        def script(peer: Peer) -> None:
+            peer.shake_hands()
+            os.write(peer.sock.fileno(), b"\x17\x03\x03\x00\x50")
+            peer.read_to_end()
+
+        websocket.setdefaulttimeout(3)
+        try:
+            with ScriptedServer(script, server_context) as server:
+                app = Recording(server.url)
+                app.run_forever(ping_interval=0.2, ping_timeout=0.05, sslopt={"ca_certs": ca_file})
+        finally:
+            websocket.setdefaulttimeout(None)
+        assert [str(entry) for entry in app.log] == [
+            "open",
+            "ping/pong timed out",
+            "('close', None, None)",
+        ]
+
     def test_missing_pong_of_a_server_that_does_not_read(self):
         """A sender that waits for ever, and with it the ping, is woken up."""
         done = threading.Event()

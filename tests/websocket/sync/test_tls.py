@@ -233,6 +233,11 @@ class TestTrust:
         with pytest.raises(ValueError, match="cert_chain"):
             create_connection(secure_echo_url, timeout=10, sslopt={"cert_chain": "file.pem"})
 
+    def test_handshake_that_is_put_off(self, secure_echo_url, ca_file):
+        sslopt = {"ca_certs": ca_file, "do_handshake_on_connect": False}
+        with create_connection(secure_echo_url, timeout=10, sslopt=sslopt) as ws:
+            talk(ws)
+
     def test_key_log(self, secure_echo_url, ca_file, tmp_path, monkeypatch):
         log = tmp_path / "keys"
         monkeypatch.setenv("SSLKEYLOGFILE", str(log))

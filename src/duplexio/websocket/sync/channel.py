@@ -241,14 +241,23 @@ class Channel(ConnectionHandler):
         return len(self.events) > 0 or self.failing is not None
 
     def read(self) -> None:
-        """Read once, for those who know that the transport has something; see :meth:`waiting`.
+        """Read once, when the transport has something to read, and make events of it, if it does.
+
+        A TLS record may carry no data, so there may be nothing in spite of it; this does not wait.
 
         Raises:
             Exception: As :meth:`receive`.
         """
         with self.reading:
-            if not self.events:
+            if self.events:
+                return
+            self.receive_into = self.transport.receive_now
+            try:
                 self.fill()
+            except WOULD_BLOCK:
+                pass
+            finally:
+                self.receive_into = self.transport.receive_into
 
     def fill(self) -> None:
         """Read once, which may or may not make an event; ``reading`` is held."""

@@ -33,6 +33,10 @@ class Transport(Protocol):
         """Read into a buffer, and return how many bytes; 0 at the end of the stream."""
         ...
 
+    def receive_now(self, buffer: bytearray | memoryview, count: int = 0, flags: int = 0) -> int:
+        """Read without waiting, when :meth:`wait` has told that there is something."""
+        ...
+
     def send(self, data: bytes | memoryview) -> int:
         """Write what fits, at least one byte, and return how many."""
         ...
@@ -107,7 +111,7 @@ class SocketTransport(_Base):
     def __init__(self, sock: socket) -> None:
         super().__init__(sock)
         # The socket's own methods: nothing stands between a message and the system.
-        self.receive_into = sock.recv_into
+        self.receive_into = self.receive_now = sock.recv_into
         self.send = sock.send
 
 
@@ -127,6 +131,8 @@ class ForeignTransport(_Base):
         data = self.sock.recv(min(count or len(buffer), FOREIGN_READ))
         buffer[: len(data)] = data
         return len(data)
+
+    receive_now = receive_into
 
     def settimeout(self, timeout: float | None) -> None:
         """Set the timeout, if the object knows of one."""
@@ -182,6 +188,11 @@ class TLSTransport(_Base):
             ready = False
             if write and not wait_for(self.sock, self.timeout, write=True):
                 raise TimeoutError("timed out")
+
+    def receive_now(self, buffer: bytearray | memoryview, count: int = 0, flags: int = 0) -> int:
+        """Read what OpenSSL has, or can get, without waiting."""
+        with self._lock:
+            return self._receive_into(buffer, count)
 
     def send(self, data: bytes | memoryview) -> int:
         """Write what fits, and return how many bytes."""
