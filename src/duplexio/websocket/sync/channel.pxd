@@ -12,7 +12,6 @@ cdef class Channel(ConnectionHandler):
     cdef object write_some
     cdef object events
     cdef object buffer
-    cdef object view
     cdef bint peeks
     cdef Py_ssize_t peeked
     cdef bytes unsent

@@ -102,7 +102,6 @@ class Channel(ConnectionHandler):
         self.write_some = transport.send if write is None else write
         self.events: deque[Event] = deque()
         self.buffer = bytearray(READ_SIZE)
-        self.view = memoryview(self.buffer)
         self.peeks = transport.can_peek and not read_ahead
         self.peeked = 0
         self.unsent = b""
