@@ -84,7 +84,7 @@ class BaseWebSocket:
                 :exc:`ConnectionRefusedError` or :exc:`ssl.SSLCertVerificationError`.
 
         Example:
-            >>> WebSocket().connect("http://example.com")
+            >>> BaseWebSocket().connect("http://example.com")
             Traceback (most recent call last):
                 ...
             duplexio.websocket.sync.exceptions.WebSocketURLException: http://example.com isn't a\
