@@ -182,7 +182,7 @@ class AsgiConnection(StreamConnection):
             self.receiver = receiver
             self.receiving = True
             try:
-                await receiver  # type: ignore[misc]  # compiled, an iterator is a generator
+                await receiver
             finally:
                 self.receiving = False
                 self.receiver = None
@@ -320,7 +320,12 @@ class AsgiConnection(StreamConnection):
             heir = handover(self)
             self.heir = heir.driver
             self.site.connections.discard(self)
-            take_over(self.transport, heir.driver, self.read_paused)
+            take_over(
+                self.transport,
+                heir.driver,
+                read_paused=bool(self.read_paused),
+                write_blocked=bool(self.write_blocked),
+            )
             offer.accept(heir.driver, subprotocol, headers, heir.extensions, early)
             return
         offer.accept(self, subprotocol, headers)
@@ -417,19 +422,21 @@ def phrase(status: int) -> str:
         return ""
 
 
-def take_over(transport: Any, driver: Any, paused: bool) -> None:
+def take_over(
+    transport: Any, driver: Any, *, read_paused: bool = False, write_blocked: bool = False
+) -> None:
     """Make a driver the protocol object of a transport that had another one.
 
     Args:
         transport: The transport.
         driver: Its new protocol object.
-        paused: Whether reading was paused.
+        read_paused: Whether the other one had paused reading.
+        write_blocked: Whether the other one was told that the kernel takes no more, which the
+            transport does not tell again.
     """
     transport.set_protocol(driver)
     driver.connection_made(transport)
-    if transport.get_write_buffer_size():
-        # What is sent now has to wait for what the other protocol object has sent. (Where the
-        # transport has told so to that one, it does not tell it again.)
+    if write_blocked:
         driver.pause_writing()
-    if paused and not transport.is_closing():
+    if read_paused and not transport.is_closing():
         transport.resume_reading()

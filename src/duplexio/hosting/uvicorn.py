@@ -309,7 +309,7 @@ class Protocol(HttpToolsProtocol):
             legacy=self.front_door.settings.legacy,
         )
         self._replace_by(session)
-        take_over(self.transport, driver, self.flow.read_paused)
+        self._hand_over(driver)
         driver.opening.received(request.head + self._rest)
 
     def _open_asgi(self, request: Request, challenge: int) -> None:
@@ -335,7 +335,7 @@ class Protocol(HttpToolsProtocol):
             self._rest[challenge:],
         )
         self._replace_by(connection)
-        take_over(self.transport, connection, self.flow.read_paused)
+        self._hand_over(connection)
         front_door.start_task(connection.run())
 
     def _scope(self, request: Request) -> dict[str, Any]:
@@ -361,6 +361,15 @@ class Protocol(HttpToolsProtocol):
             "state": self.app_state.copy(),
             "extensions": {"websocket.http.response": {}, HANDOVER: {}},
         }
+
+    def _hand_over(self, driver: Any) -> None:
+        """Make a driver the transport's protocol object."""
+        take_over(
+            self.transport,
+            driver,
+            read_paused=self.flow.read_paused,
+            write_blocked=self.flow.write_paused,
+        )
 
     def _answering(self) -> bool:
         """Tell whether a request that came before has no complete response yet."""
