@@ -156,13 +156,14 @@ class Driver(ConnectionHandler, asyncio.BufferedProtocol):
             buffer = self.loop_state.private.get(self)
             if buffer is None:
                 self.loop_state.private[self] = buffer = bytearray(CORK_LIMIT)
-            return buffer
+            return memoryview(buffer)
         if self.connection is not None:
             view = self.connection.fill_buffer()
             if view is not None:
                 self.filling = True
                 return view
-        return self.loop_state.buffer
+        # A view: over TLS asyncio reads into slices of it, and a slice of a bytearray is a copy.
+        return self.loop_state.view
 
     def buffer_updated(self, nbytes: int) -> None:
         """Handle the bytes that were put there (called by asyncio)."""

@@ -6,6 +6,7 @@ from .kernel cimport MaskKeys, Output
 cdef class LoopState:
     cdef readonly object loop
     cdef readonly bytearray buffer
+    cdef readonly object view
     cdef readonly bint outstanding
     cdef readonly dict private
     cdef readonly Output cork

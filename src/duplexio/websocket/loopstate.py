@@ -33,6 +33,7 @@ class LoopState:
 
     Attributes:
         buffer: Where connections read into; what outlives the read is copied out of it.
+        view: A view of it.
         outstanding: Whether reads stay outstanding while others are handled (Windows' proactor),
             so that connections cannot share the buffer.
         private: The buffers of the connections, where they cannot share one.
@@ -48,6 +49,7 @@ class LoopState:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.buffer = bytearray(READ_BUFFER)
+        self.view = memoryview(self.buffer)
         self.outstanding = hasattr(loop, "_proactor")
         self.private: dict[Driver, bytearray] = {}
         self.cork = Output()
