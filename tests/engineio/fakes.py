@@ -82,9 +82,9 @@ class FakeWire(Wire):
         assert self.closed is None
         self.sent.append(data)
 
-    def send_frames(self, frames):
+    def send_encoded(self, encoded, protocol, b64):
         assert self.closed is None
-        self.sent.append(("frames", frames))
+        self.sent.append(("frames", encoded.frames(protocol, b64)))
 
     def buffered(self):
         return self.waiting

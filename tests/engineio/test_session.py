@@ -6,8 +6,11 @@ import pytest
 
 from duplexio.engineio import session as module
 from duplexio.engineio.encoded import Encoded
-from duplexio.engineio.session import TRANSITIONS
+from duplexio.engineio.options import SessionOptions
+from duplexio.engineio.session import TRANSITIONS, Session
 from tests.engineio.fakes import (
+    OPEN,
+    FakeHost,
     FakePoll,
     FakePost,
     FakeWire,
@@ -101,21 +104,24 @@ def test_what_is_sent_in_one_turn_answers_one_poll():
     assert session.buffered_packets == session.buffered_bytes == 0
 
 
-def test_what_is_sent_on_open_goes_out_with_the_open_packet():
+@pytest.mark.parametrize("protocol", [3, 4])
+def test_what_is_sent_on_open_goes_out_with_the_open_packet(protocol):
     class Greeter(Recorder):
         def on_open(self, session):
             session.send_text("0")
 
-    host = module.SessionHost
-    from duplexio.engineio.options import SessionOptions
-    from tests.engineio.fakes import OPEN, FakeHost
-
-    session = module.Session(FakeHost(), SessionOptions(), "x", 3)
+    session = Session(FakeHost(), SessionOptions(), "x", protocol)
     session.handler = Greeter()
+    session.send_text("early")
     first = FakePoll()
     session.open_polling(first, OPEN)
-    assert first.result == [OPEN, "40"]
-    assert host is not None
+    assert first.result == [OPEN, "4early", "40"]
+    session = Session(FakeHost(), SessionOptions(), "x", protocol)
+    session.handler = Greeter()
+    session.send_text("early")
+    wire = FakeWire()
+    session.open_websocket(wire, OPEN)
+    assert wire.sent == [OPEN, "4early", "40"]
 
 
 def test_posted_messages_arrive_in_order():
@@ -617,11 +623,8 @@ def test_the_heartbeat_goes_on_over_the_upgrade():
 
 
 def test_nothing_is_told_before_it_opens():
-    from duplexio.engineio.options import SessionOptions
-    from tests.engineio.fakes import FakeHost
-
     host = FakeHost()
-    session = module.Session(host, SessionOptions(), "x", 4)
+    session = Session(host, SessionOptions(), "x", 4)
     session.handler = handler = Recorder()
     assert session.state == "opening"
     assert poll(session).result == "refused"

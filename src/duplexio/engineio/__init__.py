@@ -9,8 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 
 _MODULES = {
+    "asgi": ("ASGIApp",),
     "encoded": ("Encoded",),
     "exceptions": ("ConnectionRefusedError", "EngineIOError", "PacketError", "RequestError"),
+    "server": ("AsyncServer",),
     "session": ("Session", "SessionHandler"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -91,23 +91,27 @@ class RequestError(EngineIOError, errors.ProtocolError):
         code: Engine.IO's number of the error, 0 to 5.
         message: What the client is told; by default what the number means.
         detail: What is wrong, for the log.
+        status: The HTTP status; by default 403 for code 4, else 400.
 
     Attributes:
         code: The number.
         message: What the client is told.
         detail: What is wrong, for the log.
-        status: The HTTP status: 403 for code 4, else 400.
+        status: The HTTP status.
 
     Example:
         >>> RequestError(1).message, RequestError(4).status
         ('Session ID unknown', 403)
     """
 
-    def __init__(self, code: int, message: str | None = None, detail: str = "") -> None:
+    def __init__(
+        self, code: int, message: str | None = None, detail: str = "", status: int | None = None
+    ) -> None:
         self.code = code
         self.message = ERROR_MESSAGES[code] if message is None else message
         self.detail = detail
-        status = HTTPStatus.FORBIDDEN if code == FORBIDDEN else HTTPStatus.BAD_REQUEST
+        if status is None:
+            status = HTTPStatus.FORBIDDEN if code == FORBIDDEN else HTTPStatus.BAD_REQUEST
         super().__init__(
             f"{self.message}: {detail}" if detail else self.message, status=int(status)
         )

@@ -27,7 +27,7 @@ cdef class Wire:
     cpdef object send_text(self, str packet)
     cpdef object send_utf8(self, bytes packet)
     cpdef object send_binary(self, bytes data)
-    cpdef object send_frames(self, bytes frames)
+    cpdef object send_encoded(self, Encoded encoded, int protocol, bint b64)
     cpdef Py_ssize_t buffered(self) except? -1
     cpdef object pause_reading(self)
     cpdef object resume_reading(self)
@@ -61,7 +61,7 @@ cdef class Session:
     cdef readonly object options
     cdef readonly str sid
     cdef public SessionHandler handler
-    cdef public object data
+    cdef public object request
     cdef readonly str reason
     cdef readonly Wire wire
     cdef Wire candidate

@@ -199,8 +199,14 @@ class Wire:
         """Send a binary message."""
         raise NotImplementedError
 
-    def send_frames(self, frames: bytes) -> None:
-        """Send frames that are ready."""
+    def send_encoded(self, encoded: Encoded, protocol: int, b64: bool) -> None:
+        """Send a text message and its attachments, with nothing in between.
+
+        Args:
+            encoded: The messages.
+            protocol: 3 or 4.
+            b64: Whether the client takes text only.
+        """
         raise NotImplementedError
 
     def buffered(self) -> int:
@@ -279,7 +285,7 @@ class Session:
         protocol: 3 or 4.
         phase: Where it stands: :data:`OPENING` to :data:`CLOSED`.
         handler: Is told what happens; to be set before the session opens.
-        data: For its owner's use.
+        request: The request that began it; kept for its owner.
         reason: Why it ended; empty until then.
         due: When :meth:`on_due` is to be called, 0 for never. Kept by the host, as are ``slot`` and
             ``place``.
@@ -300,7 +306,7 @@ class Session:
         self.b64 = b64
         self.phase = OPENING
         self.handler: SessionHandler | None = None
-        self.data: Any = None
+        self.request: Any = None
         self.reason = ""
         self.wire: Wire | None = None
         self.candidate: Wire | None = None
@@ -376,7 +382,9 @@ class Session:
         self._move(OPEN_POLLING)
         assert self.polling is not None
         self.polling.slot = slot
-        self._put(packet, len(packet))
+        # What was sent while it was opening comes after.
+        self.polling.buffer.insert(0, packet)
+        self.polling.size += len(packet)
         self._opened()
         self.flush()
 
@@ -473,7 +481,7 @@ class Session:
             encoded: The messages, encoded once for all who get them.
         """
         if self.wire is not None:
-            self.wire.send_frames(encoded.frames(self.protocol, self.b64))
+            self.wire.send_encoded(encoded, self.protocol, self.b64)
             if self.wire is not None and self.wire.congested:
                 self._check_wire()
         else:

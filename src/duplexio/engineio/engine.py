@@ -1,0 +1,462 @@
+"""What serves sessions: who gets one, who has which, and what time it is.
+
+The :class:`Engine` stands between those who speak HTTP and WebSocket and those who want messages. It
+checks requests, admits clients, and is the host of their sessions. What to do with messages is for
+the handler that its *acceptor* returns for each session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ipaddress
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..websocket.loopstate import LoopState, loop_state
+from .exceptions import (
+    BAD_HANDSHAKE_METHOD,
+    BAD_REQUEST,
+    FORBIDDEN,
+    UNKNOWN_SID,
+    UNKNOWN_TRANSPORT,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    ConnectionRefusedError,
+    RequestError,
+)
+from .ids import IdGenerator
+from .lag import LagMonitor
+from .options import ServerOptions
+from .packets import open_packet
+from .polling import Handshake, PollRequest, PostRequest, Responder, Turn, respond_error
+from .request import HttpRequest, Query, parse_query
+from .session import OPENING, SERVER_SHUTDOWN, Session, SessionHandler, SessionHost
+
+__all__ = ["Acceptor", "Engine"]
+
+#: Is given a new session and its request; returns its handler, or an awaitable of it, or raises
+#: :exc:`ConnectionRefusedError`.
+Acceptor = Callable[[Session, HttpRequest], SessionHandler | Awaitable[SessionHandler]]
+
+
+class Engine(SessionHost):
+    """The sessions of one server, on one event loop.
+
+    Args:
+        options: What is accepted.
+        acceptor: Returns the handler of a new session.
+        generate_id: Returns a new id; by default one of :class:`IdGenerator`.
+
+    Attributes:
+        options: What is accepted.
+        sessions: The sessions by their ids.
+        refused: How many requests were refused, by Engine.IO's number of the error.
+    """
+
+    def __init__(
+        self,
+        options: ServerOptions,
+        acceptor: Acceptor,
+        generate_id: Callable[[], str] | None = None,
+    ) -> None:
+        self.options = options
+        self.acceptor = acceptor
+        self.generate_id = generate_id or IdGenerator(os.urandom).next
+        self.sessions: dict[str, Session] = {}
+        self.refused: dict[int, int] = {}
+        self._addresses: dict[str, int] = {}
+        self._proxies = _networks(options.trusted_proxies)
+        self._state: LoopState | None = None
+        self._lag: LagMonitor | None = None
+        self._unflushed: list[Session] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._shutting_down = False
+
+    # The event loop
+
+    @property
+    def loop_state(self) -> LoopState:
+        """What the connections of the event loop share; the loop is the one of the first use."""
+        if self._state is None:
+            self._state = loop_state(asyncio.get_running_loop())
+            self._lag = LagMonitor(self._state.loop, self.options.logger)
+        return self._state
+
+    @property
+    def lag_monitor(self) -> LagMonitor:
+        """Measures how long the event loop was blocked."""
+        if self._lag is None:
+            self.loop_state  # noqa: B018 - makes it
+        assert self._lag is not None
+        return self._lag
+
+    def start_task(self, coroutine: Any) -> asyncio.Task[Any]:
+        """Run a coroutine; it is kept from being collected until it is done."""
+        task = self.loop_state.loop.create_task(coroutine)
+        self.keep_task(task)
+        return task
+
+    def keep_task(self, task: asyncio.Task[Any]) -> None:
+        """Keep a task from being collected until it is done, and cancel it at the shutdown."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # What sessions ask of their host
+
+    def now(self) -> float:
+        """Return the time of the event loop."""
+        return self.loop_state.loop.time()
+
+    def lag(self) -> float:
+        """Return for how many seconds, in all, the event loop was blocked so far."""
+        return 0.0 if self._lag is None else self._lag.current()
+
+    def schedule(self, session: Session, due: float) -> None:
+        """Have the session called when a time has come."""
+        self.loop_state.timers.schedule(session, due)
+
+    def cancel(self, session: Session) -> None:
+        """Forget the time."""
+        if self._state is not None:
+            self._state.timers.cancel(session)
+
+    def flush_soon(self, session: Session) -> None:
+        """Have the session flushed at the end of this turn of the loop."""
+        if not self._unflushed:
+            self.loop_state.loop.call_soon(self._flush)
+        self._unflushed.append(session)
+
+    def _flush(self) -> None:
+        unflushed, self._unflushed = self._unflushed, []
+        for session in unflushed:
+            session.flush()
+
+    def session_ended(self, session: Session) -> None:
+        """Forget a session."""
+        if self.sessions.pop(session.sid, None) is None:
+            return
+        if self.options.max_connections_per_address is not None:
+            address = self.address_of(session.request)
+            count = self._addresses.get(address, 0) - 1
+            if count > 0:
+                self._addresses[address] = count
+            else:
+                self._addresses.pop(address, None)
+        if not self.sessions and self._lag is not None:
+            self._lag.stop()
+
+    def handler_failed(self, session: Session, exc: Exception) -> None:
+        """Log what a handler has raised."""
+        self.options.logger.error("%s: a handler raised", session.sid[:6], exc_info=exc)
+
+    # Requests for the transport of polling
+
+    def begin(
+        self, request: HttpRequest, responder: Responder
+    ) -> PollRequest | PostRequest | Handshake | None:
+        """Take a request that is none for a WebSocket.
+
+        Args:
+            request: The request.
+            responder: Takes the answer, now or later.
+
+        Returns:
+            What is to be told of the request from now on: of a :class:`PostRequest`, its body; of
+            all, that the client has gone. ``None`` when it has been answered.
+        """
+        headers: Any = ()
+        try:
+            query = parse_query(request.query_string)
+            headers = self.options.cors.check(request, query.script is not None)
+            if request.method == "OPTIONS" and headers:
+                responder.respond(204, self.options.cors.preflight(request, headers), b"")
+                return None
+            session = self._find(request, query, upgrade=False)
+            turn = Turn(self.options, request, query, headers, responder)
+            if session is None:
+                return self._begin_session(turn)
+        except RequestError as exc:
+            self.log_refusal(exc)
+            respond_error(responder, exc, headers)
+            return None
+        if request.method == "POST":
+            post = PostRequest(turn, session)
+            return post if post.begin() else None
+        poll = PollRequest(turn, session)
+        session.poll(poll)
+        return poll
+
+    def _begin_session(self, turn: Turn) -> Handshake:
+        handshake = Handshake(turn)
+        session = self.admit(turn.request, turn.query)
+        if isinstance(session, Session):
+            handshake.opened(session, self.open_packet(session))
+        else:
+            self.start_task(self._begin_later(handshake, session))
+        return handshake
+
+    async def _begin_later(self, handshake: Handshake, admission: Awaitable[Session]) -> None:
+        try:
+            session = await admission
+        except RequestError as exc:
+            self.log_refusal(exc)
+            handshake.failed(exc)
+        else:
+            handshake.opened(session, self.open_packet(session))
+
+    # Checks
+
+    def _find(self, request: HttpRequest, query: Query, upgrade: bool) -> Session | None:
+        """Check a request, and return the session it is for, if it is not for a new one."""
+        options = self.options
+        if query.transport not in options.transports:
+            raise RequestError(UNKNOWN_TRANSPORT, detail=f"transport={query.transport[:20]!r}")
+        if request.method not in ("GET", "POST"):
+            raise RequestError(BAD_HANDSHAKE_METHOD, detail=f"method {request.method[:20]}")
+        if query.script is not None and not options.jsonp:
+            raise RequestError(BAD_REQUEST, detail="JSONP is off; jsonp=True would allow it")
+        websocket = query.transport == "websocket"
+        if upgrade != websocket:
+            raise RequestError(
+                BAD_REQUEST,
+                detail=f"transport={query.transport} on a request that is"
+                f" {'one' if upgrade else 'none'} for a WebSocket",
+            )
+        if query.sid:
+            session = self.sessions.get(query.sid)
+            if session is None or session.phase == OPENING:
+                raise RequestError(UNKNOWN_SID)
+            if session.protocol != query.protocol:
+                raise RequestError(BAD_REQUEST, detail="EIO is another than in the handshake")
+            if not upgrade and session.transport != query.transport:
+                raise RequestError(BAD_REQUEST, detail="the session has gone on to a WebSocket")
+            return session
+        if request.method != "GET":
+            raise RequestError(BAD_HANDSHAKE_METHOD, detail=f"method {request.method}")
+        if query.protocol == 3 and not options.allow_eio3:
+            raise RequestError(
+                UNSUPPORTED_PROTOCOL_VERSION,
+                detail="Engine.IO 3 is off; allow_eio3=True would allow it",
+            )
+        return None
+
+    def check_websocket(self, request: HttpRequest) -> tuple[Query, Session | None]:
+        """Check a request for a WebSocket.
+
+        Args:
+            request: The request.
+
+        Returns:
+            Its parameters, and the session that it is for, if it is not for a new one.
+
+        Raises:
+            RequestError: It is no good.
+        """
+        query = parse_query(request.query_string)
+        self.options.cors.check(request, script=False)
+        return query, self._find(request, query, upgrade=True)
+
+    def _check_room(self, request: HttpRequest) -> None:
+        """Check that there is room for one more session."""
+        options = self.options
+        if self._shutting_down:
+            raise RequestError(BAD_REQUEST, "Server is shutting down", status=503)
+        if len(self.sessions) >= options.max_connections:
+            raise RequestError(
+                BAD_REQUEST,
+                "Too many connections",
+                f"max_connections={options.max_connections} is reached",
+                status=503,
+            )
+        limit = options.max_connections_per_address
+        if limit is not None:
+            address = self.address_of(request)
+            if self._addresses.get(address, 0) >= limit:
+                raise RequestError(
+                    BAD_REQUEST,
+                    "Too many connections",
+                    f"max_connections_per_address={limit} is reached for {address}",
+                    status=503,
+                )
+
+    def address_of(self, request: HttpRequest) -> str:
+        """Return the address of a client, as the trusted proxies tell it.
+
+        Args:
+            request: Its request.
+        """
+        client = request.client
+        address = "" if client is None else str(client[0])
+        if self._proxies:
+            forwarded = request.header("x-forwarded-for")
+            hops = [hop.strip() for hop in forwarded.split(",")] if forwarded else []
+            # The last was added by who has connected to us, and so on.
+            while hops and _is_in(address, self._proxies):
+                address = hops.pop()
+        return address
+
+    def log_refusal(self, error: RequestError) -> None:
+        self.refused[error.code] = self.refused.get(error.code, 0) + 1
+        level = self.options.logger.warning if error.code == FORBIDDEN else self.options.logger.info
+        level("request refused: %s", error)
+
+    # Admission
+
+    def admit(self, request: HttpRequest, query: Query) -> Session | Awaitable[Session]:
+        """Let a client in, if hook and acceptor do.
+
+        Args:
+            request: The request.
+            query: Its parameters.
+
+        Returns:
+            The session, which is to be opened; or an awaitable of it.
+
+        Raises:
+            RequestError: It is not let in.
+        """
+        self._check_room(request)
+        hook = self.options.allow_request
+        if hook is not None:
+            try:
+                verdict = hook(request.environ)
+            except ConnectionRefusedError as exc:
+                raise _refusal(exc) from None
+            if inspect.isawaitable(verdict):
+                return self._admit_later(request, query, verdict)
+            _check_verdict(verdict)
+        return self._accept(request, query)
+
+    async def _admit_later(
+        self, request: HttpRequest, query: Query, verdict: Awaitable[Any]
+    ) -> Session:
+        try:
+            _check_verdict(await verdict)
+        except ConnectionRefusedError as exc:
+            raise _refusal(exc) from None
+        self._check_room(request)
+        session = self._accept(request, query)
+        return session if isinstance(session, Session) else await session
+
+    def _accept(self, request: HttpRequest, query: Query) -> Session | Awaitable[Session]:
+        session = Session(self, self.options.session, self.generate_id(), query.protocol, query.b64)
+        session.request = request
+        self.sessions[session.sid] = session
+        if self.options.max_connections_per_address is not None:
+            address = self.address_of(request)
+            self._addresses[address] = self._addresses.get(address, 0) + 1
+        self.lag_monitor.start()
+        try:
+            handler = self.acceptor(session, request)
+        except BaseException as exc:
+            session.end(SERVER_SHUTDOWN)
+            raise _as_refusal(exc, self.options.logger) from None
+        if isinstance(handler, SessionHandler):
+            session.handler = handler
+            return session
+        return self._accept_later(session, handler)
+
+    async def _accept_later(self, session: Session, handler: Awaitable[SessionHandler]) -> Session:
+        try:
+            session.handler = await handler
+        except BaseException as exc:
+            session.end(SERVER_SHUTDOWN)
+            raise _as_refusal(exc, self.options.logger) from None
+        return session
+
+    def open_packet(self, session: Session) -> str:
+        """Return the packet that begins a session.
+
+        Args:
+            session: The session, not open yet.
+        """
+        return self._open_packet(session.sid, self.options.upgrades())
+
+    def open_packet_websocket(self, session: Session) -> str:
+        """Return the packet that begins a session on a WebSocket, which has nothing to go on to.
+
+        Args:
+            session: The session, not open yet.
+        """
+        return self._open_packet(session.sid, ())
+
+    def _open_packet(self, sid: str, upgrades: tuple[str, ...]) -> str:
+        options = self.options.session
+        return open_packet(
+            sid,
+            upgrades=upgrades,
+            ping_interval=options.ping_interval + options.ping_grace,
+            ping_timeout=options.ping_timeout,
+            max_payload=options.max_payload,
+        )
+
+    # The end
+
+    async def shutdown(self, timeout: float = 2.0) -> None:
+        """End all sessions, and let in no more.
+
+        Args:
+            timeout: Seconds that clients have to answer the close frame.
+        """
+        self._shutting_down = True
+        closing = []
+        for session in list(self.sessions.values()):
+            if session.wire is not None:
+                closing.append(session.wire)
+            session.close(SERVER_SHUTDOWN, 1001)
+        if closing:
+            waiting = [asyncio.ensure_future(wire.wait_closed()) for wire in closing]
+            _, late = await asyncio.wait(waiting, timeout=timeout)
+            for wire, task in zip(closing, waiting, strict=True):
+                if task in late:
+                    task.cancel()
+                    wire.abort()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for session in list(self.sessions.values()):
+            session.end(SERVER_SHUTDOWN)
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _networks(proxies: Any) -> list[Network]:
+    if isinstance(proxies, str):
+        proxies = [proxies]
+    networks: list[Network] = []
+    for proxy in proxies:
+        names = ("0.0.0.0/0", "::/0") if proxy == "*" else (proxy,)
+        networks += [ipaddress.ip_network(name, strict=False) for name in names]
+    return networks
+
+
+def _is_in(address: str, networks: list[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return not address  # a Unix socket: whoever may connect there is ours
+    return any(parsed in network for network in networks)
+
+
+def _check_verdict(verdict: Any) -> None:
+    """Raise unless the hook allows the request."""
+    allowed, message = verdict if isinstance(verdict, tuple) else (verdict, None)
+    if not allowed:
+        raise RequestError(FORBIDDEN, message or None, "allow_request said no")
+
+
+def _refusal(exc: ConnectionRefusedError) -> RequestError:
+    return RequestError(FORBIDDEN, exc.message or None)
+
+
+def _as_refusal(exc: BaseException, logger: Any) -> BaseException:
+    """Turn what an acceptor has raised into what the client is told."""
+    if isinstance(exc, ConnectionRefusedError):
+        return _refusal(exc)
+    if isinstance(exc, RequestError) or not isinstance(exc, Exception):
+        return exc
+    logger.error("the connect handler raised", exc_info=exc)
+    return RequestError(BAD_REQUEST, "Internal server error", status=500)

@@ -1,0 +1,178 @@
+"""The opening handshake of the WebSockets of an engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
+
+from ..websocket.deflate import ServerPerMessageDeflateFactory
+from ..websocket.handshake import reject
+from ..websocket.http11 import Request, Response
+from ..websocket.loopstate import LoopState
+from ..websocket.opening import ServerOpening, ServerPolicy
+from ..websocket.options import Options
+from .engine import Engine
+from .exceptions import RequestError
+from .request import HttpRequest, error_body
+from .session import Session
+from .websocket import EngineConnection
+
+__all__ = ["Openings", "RequestSource", "refusal"]
+
+
+class RequestSource(Protocol):
+    """The owner of a connection, who knows where its request comes from."""
+
+    def http_request(self, request: Request) -> HttpRequest:
+        """Return a request as the engine wants it."""
+
+
+def refusal(error: RequestError) -> Response:
+    """Return the response to a request for a WebSocket that is no good.
+
+    Args:
+        error: What is wrong.
+    """
+    response = reject(error.status or 400, error_body(error).decode())
+    response.headers["Content-Type"] = "application/json"
+    return response
+
+
+class Openings:
+    """Makes the connections of an engine, and decides on their requests.
+
+    Args:
+        engine: The engine.
+
+    Attributes:
+        options: Limits and times of the connections.
+        extensions: Factories of the extensions that they support.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        settings = engine.options
+        # Heartbeats are the session's business, and so is a client that does not read.
+        self.options = Options(
+            max_size=settings.session.max_payload,
+            max_buffered=None,
+            ping_interval=None,
+            ping_timeout=None,
+            logger=settings.logger,
+        )
+        self.extensions: Sequence[Any] = ()
+        if settings.permessage_deflate:
+            # Without a context that outlives a message, a connection needs no memory for it.
+            self.extensions = [ServerPerMessageDeflateFactory(server_no_context_takeover=True)]
+        self._policy = ServerPolicy(
+            origins=None, extensions=self.extensions, process_request=self.decide
+        )
+        if settings.response_headers is not None:
+            self._policy.process_response = self.add_headers
+
+    def make_driver(self, loop_state: LoopState, owner: Any) -> EngineConnection:
+        """Make the driver of a connection.
+
+        Args:
+            loop_state: What the connections of the event loop share.
+            owner: Who keeps it.
+        """
+        return EngineConnection(loop_state, self.options, owner)
+
+    def open(
+        self, owner: RequestSource, loop_state: LoopState, extra: bytes, secure: bool
+    ) -> EngineConnection:
+        """Make the driver of a new connection, which waits for its request.
+
+        Args:
+            owner: Who keeps it.
+            loop_state: What the connections of the event loop share.
+            extra: Header lines of all responses.
+            secure: Whether the connection uses TLS.
+        """
+        policy = self._policy
+        if policy.extra != extra or policy.secure != secure:
+            policy = self._policy = ServerPolicy(
+                origins=None,
+                extensions=self.extensions,
+                process_request=policy.process_request,
+                process_response=policy.process_response,
+                extra=extra,
+                secure=secure,
+            )
+        driver = self.make_driver(loop_state, owner)
+        driver.opening = ServerOpening(driver, policy)
+        return driver
+
+    def decide(self, driver: EngineConnection, request: Request) -> Any:
+        """Decide on a request (called by the opening handshake)."""
+        source: RequestSource = driver.owner
+        asked = source.http_request(request)
+        try:
+            waiting = self.prepare(driver, asked)
+        except RequestError as exc:
+            return refusal(exc)
+        request.compact()
+        return None if waiting is None else self._decide_later(waiting)
+
+    async def _decide_later(self, waiting: Awaitable[None]) -> Response | None:
+        try:
+            await waiting
+        except RequestError as exc:
+            return refusal(exc)
+        return None
+
+    def prepare(self, driver: EngineConnection, request: HttpRequest) -> Awaitable[None] | None:
+        """Give a connection its session, if its request is good.
+
+        Args:
+            driver: The connection.
+            request: The request.
+
+        Returns:
+            ``None``, or an awaitable when it takes its time.
+
+        Raises:
+            RequestError: The request is no good.
+        """
+        engine = self.engine
+        try:
+            query, session = engine.check_websocket(request)
+            if session is not None:
+                driver.session = session
+                return None
+            admitted = engine.admit(request, query)
+        except RequestError as exc:
+            engine.log_refusal(exc)
+            raise
+        if not isinstance(admitted, Session):
+            return self._prepare_later(driver, admitted)
+        driver.session = admitted
+        driver.packet = engine.open_packet_websocket(admitted)
+        return None
+
+    async def _prepare_later(self, driver: EngineConnection, admitted: Awaitable[Session]) -> None:
+        try:
+            session = await admitted
+        except RequestError as exc:
+            self.engine.log_refusal(exc)
+            raise
+        driver.session = session
+        driver.packet = self.engine.open_packet_websocket(session)
+        if driver.lost:
+            driver.leave("transport close")
+        await asyncio.sleep(0)
+
+    def add_headers(
+        self, driver: EngineConnection, request: Request, response: Response
+    ) -> Response:
+        """Let the application change the headers of a response."""
+        hook = self.engine.options.response_headers
+        assert hook is not None
+        source: RequestSource = driver.owner
+        pairs: list[tuple[str, str]] = []
+        hook(source.http_request(request).environ, pairs)
+        for name, value in pairs:
+            response.headers[name] = value
+        return response

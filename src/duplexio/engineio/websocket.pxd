@@ -1,0 +1,29 @@
+"""Types for compiling websocket.py."""
+
+from ..websocket.connection cimport Connection
+from ..websocket.driver cimport Driver
+from ..websocket.kernel cimport Output
+from .encoded cimport Encoded
+from .session cimport Session, Wire
+
+
+cdef class DriverWire(Wire):
+    cdef readonly EngineConnection driver
+
+    cpdef object send_text(self, str packet)
+    cpdef object send_utf8(self, bytes packet)
+    cpdef object send_binary(self, bytes data)
+    cpdef object send_encoded(self, Encoded encoded, int protocol, bint b64)
+    cpdef Py_ssize_t buffered(self) except? -1
+    cpdef object pause_reading(self)
+    cpdef object resume_reading(self)
+    cpdef object close(self, int code, str reason)
+    cpdef object abort(self)
+
+
+cdef class EngineConnection(Driver):
+    cdef public Session session
+    cdef public str packet
+    cdef readonly DriverWire wire
+
+    cdef object leave(self, str reason)

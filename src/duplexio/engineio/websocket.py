@@ -1,0 +1,214 @@
+# cython: annotation_typing=False, binding=False, embedsignature=True
+"""The transport of WebSockets: a connection of ours that feeds a session.
+
+An :class:`EngineConnection` drives the connection on an asyncio transport, like those of
+``duplexio.websocket``; what it receives it gives to its session by a plain call. The session knows it
+as its *wire*.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..websocket.driver import Driver, Owner
+from ..websocket.frames import CloseCode
+from ..websocket.loopstate import LoopState
+from .encoded import Encoded
+from .session import TRANSPORT_CLOSE, TRANSPORT_ERROR, Session, Wire
+
+if TYPE_CHECKING:
+    from ..websocket.options import Options
+
+__all__ = ["DriverWire", "EngineConnection"]
+
+# The state of a connection that is open, as in ``websocket.connection``.
+OPEN = 1
+
+
+class DriverWire(Wire):
+    """The wire of a session, made of a connection of ours.
+
+    Args:
+        driver: The connection.
+    """
+
+    def __init__(self, driver: EngineConnection) -> None:
+        super().__init__()
+        self.driver = driver
+
+    def send_text(self, packet: str) -> None:
+        """Send a text message."""
+        driver = self.driver
+        connection = driver.connection
+        if connection is None or connection.state != OPEN:
+            return
+        output = driver.out()
+        if connection.deflate is None:
+            output.frame(0x81, packet)
+        else:
+            connection.output = output
+            connection.send_text(packet)
+        driver.sent(output)
+
+    def send_utf8(self, packet: bytes) -> None:
+        """Send a text message that is encoded already."""
+        driver = self.driver
+        connection = driver.connection
+        if connection is None or connection.state != OPEN:
+            return
+        output = driver.out()
+        if connection.deflate is None:
+            output.frame(0x81, packet)
+        else:
+            connection.output = output
+            connection.send_fragment(1, packet, True)
+        driver.sent(output)
+
+    def send_binary(self, data: bytes) -> None:
+        """Send a binary message."""
+        driver = self.driver
+        connection = driver.connection
+        if connection is None or connection.state != OPEN:
+            return
+        output = driver.out()
+        connection.output = output
+        connection.send_binary(data)
+        driver.sent(output)
+
+    def send_encoded(self, encoded: Encoded, protocol: int, b64: bool) -> None:
+        """Send a text message and its attachments, with nothing in between."""
+        driver = self.driver
+        connection = driver.connection
+        if connection is not None and connection.state == OPEN:
+            driver.send_shared(encoded.frames(protocol, b64))
+
+    def buffered(self) -> int:
+        """Return how many bytes wait to be sent."""
+        return self.driver.buffered()
+
+    def pause_reading(self) -> None:
+        """Read no more."""
+        self.driver.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Undo :meth:`pause_reading`."""
+        self.driver.resume_reading()
+
+    def close(self, code: int, reason: str) -> None:
+        """Close it, behind what was sent."""
+        self.driver.session = None
+        # What still comes, such as the answer to the close frame, has to be read.
+        self.driver.resume_reading()
+        self.driver.begin_close(code, reason)
+
+    def abort(self) -> None:
+        """End it at once."""
+        self.driver.session = None
+        self.driver.abort()
+
+    async def wait_closed(self) -> None:
+        """Wait until it has ended."""
+        await self.driver.wait_closed()
+
+
+class EngineConnection(Driver):
+    """A WebSocket that carries a session, or may do so soon.
+
+    Args:
+        loop_state: What the connections of the event loop share.
+        options: Limits and times of a WebSocket.
+        owner: Is told of the beginning and the end.
+
+    Attributes:
+        session: The session; ``None`` once it has nothing to do with this connection any more.
+        packet: The open packet of a new session; ``None`` when the session is to be upgraded.
+        wire: What the session knows this connection as.
+    """
+
+    def __init__(self, loop_state: LoopState, options: Options, owner: Owner | None = None) -> None:
+        super().__init__(loop_state, options, owner)
+        self.session: Session | None = None
+        self.packet: str | None = None
+        self.wire: DriverWire | None = None
+
+    # What the connection tells
+
+    def on_text(self, message: str) -> None:
+        self.budget -= 1
+        if self.budget <= 0:
+            self.spend()
+        session = self.session
+        if session is not None:
+            session.receive_text(self.wire, message)
+
+    def on_binary(self, message: bytes) -> None:
+        self.budget -= 1
+        if self.budget <= 0:
+            self.spend()
+        session = self.session
+        if session is not None:
+            session.receive_binary(self.wire, message)
+
+    def on_failure(self, code: int, reason: str) -> None:
+        Driver.on_failure(self, code, reason)
+        session = self.session
+        if session is None:
+            return
+        if code == CloseCode.MESSAGE_TOO_BIG:
+            # The one failure that an operator can do something about.
+            self.options.logger.warning(
+                "%s: %s; max_http_buffer_size sets the limit", session.sid[:6], reason
+            )
+        else:
+            self.options.logger.info("%s: WebSocket failed: %s", session.sid[:6], reason)
+        self.leave(TRANSPORT_ERROR)
+
+    def on_close_frame(self, code: int, reason: str) -> None:
+        Driver.on_close_frame(self, code, reason)
+        self.leave(TRANSPORT_CLOSE)
+
+    # What the driver tells
+
+    def on_started(self) -> None:
+        session = self.session
+        if session is None:
+            # The session has ended while the handshake was going on.
+            self.begin_close(CloseCode.GOING_AWAY, "")
+            return
+        self.wire = wire = DriverWire(self)
+        packet, self.packet = self.packet, None
+        if packet is not None:
+            session.open_websocket(wire, packet)
+        elif not session.begin_upgrade(wire):
+            # Refusing the handshake would be the other way to say so, but some clients crash on it.
+            self.session = None
+            self.begin_close(CloseCode.NORMAL_CLOSURE, "")
+
+    def pause_writing(self) -> None:
+        """Take note that the kernel takes no more (called by asyncio)."""
+        Driver.pause_writing(self)
+        if self.wire is not None:
+            self.wire.congested = True
+
+    def on_drained(self) -> None:
+        wire = self.wire
+        if wire is not None:
+            wire.congested = False
+            if self.session is not None:
+                self.session.wire_drained(wire)
+
+    def on_lost(self, exc: Exception | None) -> None:
+        self.leave(TRANSPORT_CLOSE)
+        wire, self.wire = self.wire, None
+        if wire is not None:
+            wire.congested = False
+
+    def leave(self, reason: str) -> None:
+        """Tell the session that it has lost this connection."""
+        session, self.session = self.session, None
+        if session is None:
+            return
+        if self.wire is not None:
+            session.wire_lost(self.wire, reason)
+        elif self.packet is not None:
+            session.end(reason)  # it was admitted, but never opened
