@@ -257,9 +257,11 @@ class TestComingBack:
     def test_nobody_is_announced_who_comes_back_after_a_restart(self):
         before, after = Chat(), Chat()
         ada, grace = before.member("Ada"), before.member("Grace")
-        back = after.enter("Ada", uid=ada.welcome["uid"], key=ada.welcome["key"])
+        back = after.enter("Ada", uid=ada.welcome["uid"], key=ada.welcome["key"], history="h1")
         back.take()
-        after.enter("Grace", uid=grace.welcome["uid"], key=grace.welcome["key"])
+        after.enter(
+            "Grace", uid=grace.welcome["uid"], key=grace.welcome["key"], history="h1", last=0
+        )
         (joined,) = back.take()
         assert joined.data["quiet"]
         assert joined.lines == []
@@ -271,7 +273,7 @@ class TestComingBack:
         ada = after.member("Ada")
         after.later(60)
         ada.take()
-        after.enter("Grace", uid=grace.welcome["uid"], key=grace.welcome["key"])
+        after.enter("Grace", uid=grace.welcome["uid"], key=grace.welcome["key"], history="h1")
         (joined,) = ada.take()
         assert not joined.data["quiet"]
 

@@ -263,7 +263,7 @@ class Hub:
         seat.deliver(self._welcome(member, entry))
         if is_new:
             # Those who come back after a restart of the server were never gone for the others.
-            is_back = member.uid == entry.uid
+            is_back = member.uid == entry.uid and entry.history == self._history
             quiet = is_back and self._clock() - self._started < self.limits.leave_delay
             room.tell(
                 Event(

@@ -92,19 +92,20 @@
   }
 
   function flush() {
+    var item;
     if (sending || !session || !queue.length) return;
+    item = queue.shift();
     sending = true;
-    request("POST", "/poll/send?session=" + session, queue[0].body, function (status, text) {
+    request("POST", "/poll/send?session=" + session, item.body, function (status, text) {
       sending = false;
       if (status === 204 || status === 1223) {  // which Internet Explorer makes of 204
-        if (queue[0].line) show(queue[0].line);
-        queue.shift();
+        if (item.line) show(item.line);
         flush();
       } else if (status >= 400 && status !== 404 && status !== 503) {
         say("Not sent: " + text);
-        queue.shift();
         flush();
       } else {
+        queue.unshift(item);
         setTimeout(flush, 2000);
       }
     });
