@@ -1,9 +1,9 @@
 """An engine as an ASGI application.
 
-Polling requests are answered through ASGI's messages. A WebSocket is taken over where the front door
-offers it (see ``duplexio.hosting``), behind whatever middleware the request has come through; under
-other ASGI servers its messages are ASGI's, too. Where the application is the outermost one of the
-front door, nothing of it goes through ASGI at all: see :meth:`ASGIApp.native`.
+Polling requests are answered through ASGI's messages. A WebSocket is taken over where the front
+door offers it (see ``duplexio.hosting``), behind whatever middleware the request has come through;
+under other ASGI servers its messages are ASGI's, too. Where the application is the outermost one of
+the front door, whole requests are served without ASGI: see ``native.py``.
 """
 
 from __future__ import annotations
@@ -92,8 +92,7 @@ class ASGIApp:
             return
         if kind == "http" and self.static_files:
             found = find_file(path, self.static_files)
-            if found is not None and Path(found[0]).is_file():
-                await _serve_file(scope, send, *found)
+            if found is not None and await _serve_file(scope, send, *found):
                 return
         if self.other_asgi_app is not None:
             await self.other_asgi_app(scope, receive, send)
@@ -448,7 +447,7 @@ def inner_path(scope: Scope) -> str:
     return path
 
 
-async def respond(send: Send, status: int, headers: Any, body: bytes) -> None:
+async def respond(send: Send, status: int, headers: Any, body: bytes, head: bool = False) -> None:
     """Answer an HTTP request.
 
     Args:
@@ -456,12 +455,13 @@ async def respond(send: Send, status: int, headers: Any, body: bytes) -> None:
         status: The HTTP status.
         headers: The headers.
         body: The body.
+        head: Whether only the head of the answer is wanted.
     """
     lines = [*headers]
     if status != 204:
         lines.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": lines})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": b"" if head else body})
 
 
 async def _receive_body(post: PostRequest, receive: Receive) -> None:
@@ -502,10 +502,15 @@ async def _deny(scope: Scope, send: Send, error: RequestError) -> None:
     await send({"type": "websocket.http.response.body", "body": body})
 
 
-async def _serve_file(scope: Scope, send: Send, filename: str, content_type: str) -> None:
+async def _serve_file(scope: Scope, send: Send, filename: str, content_type: str) -> bool:
+    """Answer with a file; return ``False`` when there is none."""
+    try:
+        data = await asyncio.to_thread(Path(filename).read_bytes)
+    except OSError:
+        return False
     if scope["method"] not in ("GET", "HEAD"):
         await respond(send, 405, ((b"allow", b"GET, HEAD"),), b"")
-        return
-    data = await asyncio.to_thread(Path(filename).read_bytes)
+        return True
     headers = ((b"content-type", content_type.encode("latin-1")),)
-    await respond(send, 200, headers, b"" if scope["method"] == "HEAD" else data)
+    await respond(send, 200, headers, data, head=scope["method"] == "HEAD")
+    return True

@@ -1,8 +1,8 @@
 """Which pages may talk to the server: origins, and the answers of CORS.
 
 A browser lets a page send requests anywhere, with the user's cookies, and says in ``Origin`` where
-the page is from. Whether the page may read the answers is what CORS is about (Fetch §3.2); WebSockets
-and the scripts of JSONP it may read without, so there the request itself is refused.
+the page is from. Whether the page may read the answers is what CORS is about (Fetch §3.2);
+WebSockets and the scripts of JSONP it may read without, so there the request itself is refused.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Cors:
     def _headers(self, origin: str) -> HeaderList:
         if self.all and not self.credentials:
             return ((b"access-control-allow-origin", b"*"),)
-        headers = (
+        headers: HeaderList = (
             (b"access-control-allow-origin", origin.encode("latin-1")),
             (b"vary", b"Origin"),
         )

@@ -1,8 +1,8 @@
 """Coroutines that begin at once, where they are called, and go on as tasks if they suspend.
 
 Most handlers never suspend; they have run when the message that they handle has been read, and what
-they send goes out with the rest. A task that suspends is an ordinary one, with its identity, context
-and cancellation.
+they send goes out with the rest. A task that suspends is an ordinary one, with its identity,
+context and cancellation.
 """
 
 from __future__ import annotations

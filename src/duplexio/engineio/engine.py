@@ -1,8 +1,8 @@
 """What serves sessions: who gets one, who has which, and what time it is.
 
-The :class:`Engine` stands between those who speak HTTP and WebSocket and those who want messages. It
-checks requests, admits clients, and is the host of their sessions. What to do with messages is for
-the handler that its *acceptor* returns for each session.
+The :class:`Engine` stands between those who speak HTTP and WebSocket and those who want messages.
+It checks requests, admits clients, and is the host of their sessions. What to do with messages is
+for the handler that its *acceptor* returns for each session.
 """
 
 from __future__ import annotations
@@ -297,6 +297,11 @@ class Engine(SessionHost):
         return address
 
     def log_refusal(self, error: RequestError) -> None:
+        """Count and log a request that is refused.
+
+        Args:
+            error: Why it is.
+        """
         self.refused[error.code] = self.refused.get(error.code, 0) + 1
         level = self.options.logger.warning if error.code == FORBIDDEN else self.options.logger.info
         level("request refused: %s", error)

@@ -1,9 +1,9 @@
 """Ids of sessions: secrets of 20 characters, with a place for who owns them.
 
-An id is 15 bytes in the alphabet of base64 for URLs. All are random; or, where several workers serve
-one address, 12 are, and the first three name the worker and its generation, so that a request can be
-brought to the worker that knows the session. (Node's sharded Redis adapter takes rooms whose name has
-20 characters for the rooms of one client, so the length matters.)
+An id is 15 bytes in the alphabet of base64 for URLs. All are random; or, where several workers
+serve one address, 12 are, and the first three name the worker and its generation, so that a request
+can be brought to the worker that knows the session. (Node's sharded Redis adapter takes rooms whose
+name has 20 characters for the rooms of one client, so the length matters.)
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ class Openings:
 
     def decide(self, driver: EngineConnection, request: Request) -> Any:
         """Decide on a request (called by the opening handshake)."""
-        source: RequestSource = driver.owner
+        source: Any = driver.owner
         asked = source.http_request(request)
         try:
             waiting = self.prepare(driver, asked)
@@ -170,7 +170,7 @@ class Openings:
         """Let the application change the headers of a response."""
         hook = self.engine.options.response_headers
         assert hook is not None
-        source: RequestSource = driver.owner
+        source: Any = driver.owner
         pairs: list[tuple[str, str]] = []
         hook(source.http_request(request).environ, pairs)
         for name, value in pairs:

@@ -140,7 +140,7 @@ class ServerOptions:
     """
 
     session: SessionOptions = field(default_factory=SessionOptions)
-    transports: tuple[str, ...] = TRANSPORTS
+    transports: Sequence[str] = TRANSPORTS
     allow_eio3: bool = True
     jsonp: bool = False
     cors: Cors = field(default_factory=Cors)
@@ -226,6 +226,6 @@ def make_options(
         session=session,
         cors=Cors(cors_allowed_origins, cors_credentials),
         cookie=None if cookie is None else Cookie(cookie),
-        transports=TRANSPORTS if transports is None else transports,  # type: ignore[arg-type]
+        transports=TRANSPORTS if transports is None else transports,
         **others,
     )

@@ -1,7 +1,8 @@
 """The transport of polling requests and of JSONP, whoever speaks HTTP.
 
-The server of HTTP gives each request to ``Engine.begin`` with a *responder*, which takes the answer,
-now or later. A request that waits, or whose body is still to come, is one of the objects here.
+The server of HTTP gives each request to ``Engine.begin`` with a *responder*, which takes the
+answer, now or later. A request that waits, or whose body is still to come, is one of the objects
+here.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .cors import HeaderList
 from .exceptions import BAD_REQUEST, PacketError, PayloadTooBig, RequestError
 from .payload import decode_form, decode_payload, encode_payload, encode_script, encode_text
 from .request import HttpRequest, Query, error_body
 from .session import TRANSPORT_CLOSE, Poll, Post, Session
 
 if TYPE_CHECKING:
-    from .cors import HeaderList
     from .options import ServerOptions
 
 __all__ = ["Handshake", "PollRequest", "PostRequest", "Responder", "respond_error"]
@@ -23,7 +24,7 @@ __all__ = ["Handshake", "PollRequest", "PostRequest", "Responder", "respond_erro
 _NO_STORE = (b"cache-control", b"no-store")
 
 # The headers of nearly all answers; the same objects each time, so that they can be recognized.
-TEXT = ((b"content-type", b"text/plain; charset=UTF-8"), _NO_STORE)
+TEXT: HeaderList = ((b"content-type", b"text/plain; charset=UTF-8"), _NO_STORE)
 BINARY = ((b"content-type", b"application/octet-stream"), _NO_STORE)
 # Some browsers would offer text/plain, the answer to a form, as a download.
 ACCEPTED = ((b"content-type", b"text/html"), _NO_STORE)
@@ -103,6 +104,7 @@ class Turn:
     def send_packets(self, packets: list[Any], extra: HeaderList = ()) -> None:
         """Answer with packets."""
         query = self.query
+        headers: HeaderList
         payload = encode_payload(packets, query.protocol, not query.b64 and query.script is None)
         if isinstance(payload, bytes):
             body, headers = payload, BINARY

@@ -1,8 +1,8 @@
 """What an HTTP request asks of Engine.IO, whoever serves it.
 
-Requests come as an ASGI scope, or as the head that the front door has read. :class:`HttpRequest` is
-what both have in common; its dictionaries (``environ``, ``scope``) are made when they are asked for,
-since most sessions live and die without anybody asking.
+Requests come as an ASGI scope, or as the head that the front door has read. :class:`HttpRequest`
+is what both have in common; its dictionaries (``environ``, ``scope``) are made when they are asked
+for, since most sessions live and die without anybody asking.
 """
 
 from __future__ import annotations

@@ -225,7 +225,10 @@ class Wire:
 
     def abort(self) -> None:
         """End it at once, without what waits."""
-        self.close(1006, "")
+        raise NotImplementedError
+
+    async def wait_closed(self) -> None:
+        """Wait until it has ended."""
 
 
 class Poll:

@@ -2,8 +2,8 @@
 """The transport of WebSockets: a connection of ours that feeds a session.
 
 An :class:`EngineConnection` drives the connection on an asyncio transport, like those of
-``duplexio.websocket``; what it receives it gives to its session by a plain call. The session knows it
-as its *wire*.
+``duplexio.websocket``; what it receives it gives to its session by a plain call. The session knows
+it as its *wire*.
 """
 
 from __future__ import annotations
@@ -134,22 +134,27 @@ class EngineConnection(Driver):
     # What the connection tells
 
     def on_text(self, message: str) -> None:
+        """Take a text message."""
         self.budget -= 1
         if self.budget <= 0:
             self.spend()
         session = self.session
-        if session is not None:
-            session.receive_text(self.wire, message)
+        wire = self.wire
+        if session is not None and wire is not None:
+            session.receive_text(wire, message)
 
     def on_binary(self, message: bytes) -> None:
+        """Take a binary message."""
         self.budget -= 1
         if self.budget <= 0:
             self.spend()
         session = self.session
-        if session is not None:
-            session.receive_binary(self.wire, message)
+        wire = self.wire
+        if session is not None and wire is not None:
+            session.receive_binary(wire, message)
 
     def on_failure(self, code: int, reason: str) -> None:
+        """Take note that the client broke the protocol."""
         Driver.on_failure(self, code, reason)
         session = self.session
         if session is None:
@@ -164,12 +169,14 @@ class EngineConnection(Driver):
         self.leave(TRANSPORT_ERROR)
 
     def on_close_frame(self, code: int, reason: str) -> None:
+        """Take note that the client closes."""
         Driver.on_close_frame(self, code, reason)
         self.leave(TRANSPORT_CLOSE)
 
     # What the driver tells
 
     def on_started(self) -> None:
+        """Open the session, or try to take it over."""
         session = self.session
         if session is None:
             # The session has ended while the handshake was going on.
@@ -191,6 +198,7 @@ class EngineConnection(Driver):
             self.wire.congested = True
 
     def on_drained(self) -> None:
+        """Take note that all that waited has been written."""
         wire = self.wire
         if wire is not None:
             wire.congested = False
@@ -198,6 +206,7 @@ class EngineConnection(Driver):
                 self.session.wire_drained(wire)
 
     def on_lost(self, exc: Exception | None) -> None:
+        """Take note that the transport has ended."""
         self.leave(TRANSPORT_CLOSE)
         wire, self.wire = self.wire, None
         if wire is not None:
