@@ -14,6 +14,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ..websocket.frames import CloseCode
 from ..websocket.loopstate import LoopState, loop_state
 from .exceptions import (
     BAD_HANDSHAKE_METHOD,
@@ -398,18 +399,25 @@ class Engine(SessionHost):
 
     # The end
 
+    def stop(self, code: int = CloseCode.SERVICE_RESTART) -> None:
+        """Begin to end all sessions, and let in no more; returns at once.
+
+        Args:
+            code: Close code for WebSockets.
+        """
+        if not self._shutting_down:
+            self._shutting_down = True
+            for session in list(self.sessions.values()):
+                session.close(SERVER_SHUTDOWN, code)
+
     async def shutdown(self, timeout: float = 2.0) -> None:
         """End all sessions, and let in no more.
 
         Args:
             timeout: Seconds that clients have to answer the close frame.
         """
-        self._shutting_down = True
-        closing = []
-        for session in list(self.sessions.values()):
-            if session.wire is not None:
-                closing.append(session.wire)
-            session.close(SERVER_SHUTDOWN, 1001)
+        closing = [session.wire for session in self.sessions.values() if session.wire is not None]
+        self.stop(CloseCode.GOING_AWAY)
         if closing:
             waiting = [asyncio.ensure_future(wire.wait_closed()) for wire in closing]
             _, late = await asyncio.wait(waiting, timeout=timeout)

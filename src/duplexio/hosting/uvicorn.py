@@ -35,6 +35,7 @@ from ..websocket.options import Options, queue_limits
 from .asgi import HANDOVER, AsgiConnection, address, take_over
 from .endpoint import Endpoint, Session, find_endpoint
 from .handshake import Offer, challenge_size, render_lines
+from .polling import EngineOwner, Exchange, NativeEngine, native_engine
 from .settings import Settings
 
 __all__ = ["FrontDoor", "Protocol"]
@@ -88,6 +89,9 @@ class FrontDoor:
         if type(self.outermost) is ProxyHeadersMiddleware:
             self.proxies = self.outermost
             self.outermost = self.outermost.app
+        self.native: NativeEngine | None = None
+        if config.interface != "wsgi":
+            self.native = native_engine(self)
         self._lines = b""
         self._lines_of: object = None
 
@@ -144,6 +148,21 @@ class FrontDoor:
         return scope["client"], str(scope["scheme"])
 
 
+    def complete_scope(self, scope: dict[str, Any]) -> None:
+        """Add what the server knows to a scope that was made of a request's head.
+
+        Args:
+            scope: The scope.
+        """
+        root_path = self.config.root_path
+        scope["asgi"]["version"] = self.config.asgi_version
+        scope["server"] = (self.config.host, self.config.port)
+        scope["root_path"] = root_path
+        scope["path"] = root_path + scope["path"]
+        scope["raw_path"] = root_path.encode("ascii") + scope["raw_path"]
+        scope["state"] = self.app_state.copy()
+
+
 _front_doors: WeakKeyDictionary[ServerState, FrontDoor] = WeakKeyDictionary()
 
 
@@ -186,6 +205,11 @@ class Protocol(HttpToolsProtocol):
         # A request for a WebSocket that waits, and what stands behind it.
         self._waiting: Request | None = None
         self._rest = b""
+        # Whether uvicorn's parser is inside of a request; and the request that is served without
+        # it, and what stands behind that one.
+        self._in_message = False
+        self._exchange: Exchange | None = None
+        self._held = b""
 
     # The transport's side
 
@@ -198,6 +222,9 @@ class Protocol(HttpToolsProtocol):
         """Take note that the transport has ended (called by asyncio)."""
         self.front_door.loop_state.timers.cancel(self)
         self._waiting = None
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.lost()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -208,6 +235,22 @@ class Protocol(HttpToolsProtocol):
                 self.flow.pause_reading()
             self._open_when_ready()
             return
+        native = self.front_door.native
+        if native is not None:
+            if self._exchange is not None:
+                self._held += data
+                if len(self._held) > MAX_EARLY_BYTES:
+                    self.flow.pause_reading()
+                return
+            if (
+                not self._in_message
+                and data.startswith(native.prefixes)
+                and not self._answering()
+                and not self.transport.is_closing()
+            ):
+                data = native.receive(self, data)
+                if not data:
+                    return
         self._data = data
         self._head_is_new = False
         super().data_received(data)
@@ -232,6 +275,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request (called by the parser)."""
         super().on_message_begin()
+        self._in_message = True
         self._head_size = 0
         self._head_is_new = True
         self._expect_head()
@@ -241,6 +285,68 @@ class Protocol(HttpToolsProtocol):
         self._head_size = -1
         self.front_door.loop_state.timers.cancel(self)
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Go on when a request is complete (called by the parser)."""
+        self._in_message = False
+        super().on_message_complete()
+
+    # Requests of an engine, which are served without uvicorn's parser
+
+    def begin_native(self, exchange: Exchange, rest: bytes) -> None:
+        """Take note of a request that is served natively.
+
+        Args:
+            exchange: The request.
+            rest: What stands behind it, and has to wait.
+        """
+        self._unset_keepalive_if_required()
+        self.front_door.loop_state.timers.cancel(self)
+        self.server_state.total_requests += 1
+        self._exchange = exchange
+        self._held = rest
+
+    def end_native(self, keep_alive: bool) -> None:
+        """Go on when that request has its answer.
+
+        Args:
+            keep_alive: Whether there may be another one.
+        """
+        self._exchange = None
+        if not keep_alive:
+            self.transport.close()
+            return
+        timers = self.front_door.loop_state.timers
+        timers.schedule(self, self.loop.time() + self.timeout_keep_alive)
+        if self._held:
+            self.loop.call_soon(self._receive_held)
+
+    def _receive_held(self) -> None:
+        held, self._held = self._held, b""
+        if held and not self.transport.is_closing():
+            self.flow.resume_reading()
+            self.data_received(held)
+
+    def upgrade_native(self, request: Request, rest: bytes) -> None:
+        """Take a request for a WebSocket that uvicorn's parser has not seen.
+
+        Args:
+            request: The request.
+            rest: What stands behind it.
+        """
+        self._unset_keepalive_if_required()
+        self._rest = rest
+        self._waiting = request
+        self._open_when_ready()
+
+    def shutdown(self) -> None:
+        """Close the connection when its request has an answer, since the server stops."""
+        native = self.front_door.native
+        if self._exchange is not None and native is not None:
+            self._exchange.close_after()
+            native.engine.stop()
+        else:
+            super().shutdown()
 
     def _should_upgrade_to_ws(self) -> bool:
         return bool(self.config.ws != "none" and self.config.interface != "wsgi")
@@ -293,8 +399,11 @@ class Protocol(HttpToolsProtocol):
             self._refuse(reject(503, "Service Unavailable"))
             return
         found = find_endpoint(front_door.outermost, request.path)
+        native = front_door.native
         if found is not None:
             self._open_native(found, request)
+        elif native is not None and native.serves(request.path):
+            self._open_engine(native, request)
         else:
             self._open_asgi(request, challenge)
 
@@ -311,6 +420,20 @@ class Protocol(HttpToolsProtocol):
         self._replace_by(session)
         self._hand_over(driver)
         driver.opening.received(request.head + self._rest)
+
+    def _open_engine(self, native: NativeEngine, request: Request) -> None:
+        """Let an engine, which is the outermost application, serve the connection."""
+        secure = self.scheme == "https"
+        owner = EngineOwner(self.front_door, self.client, secure)
+        driver = native.app.openings.open(
+            owner, self.front_door.loop_state, self.front_door.default_lines(), secure
+        )
+        owner.driver = driver
+        self._replace_by(owner)
+        self._hand_over(driver)
+        opening = driver.opening
+        assert opening is not None
+        opening.received(request.head + self._rest)
 
     def _open_asgi(self, request: Request, challenge: int) -> None:
         """Let the application serve the connection, through ASGI."""
