@@ -4,7 +4,7 @@
 #
 #   tests/fuzz/asan.sh                                             the kernel's tests, the fuzz tests
 #   tests/fuzz/asan.sh -m pytest tests/websocket                   others
-#   tests/fuzz/asan.sh -m tests.fuzz.atheris_targets kernel -max_total_time=600 build/fuzz/kernel
+#   tests/fuzz/asan.sh -m tests.fuzz.replay kernel build/fuzz/kernel   what atheris has found
 #
 # PYTHON is the interpreter, .venv's by default; CC the compiler, gcc by default.
 set -euo pipefail

@@ -6,7 +6,8 @@
 What follows the target's name goes to libFuzzer; the folder keeps the inputs that reached
 something new, and `python -m tests.fuzz.corpus build/fuzz/kernel` puts some there to begin with.
 The Python form of each module is instrumented, and the compiled one has to do the same on every
-input. `tests/fuzz/asan.sh` runs this with the compiled modules under AddressSanitizer.
+input. `tests/fuzz/asan.sh -m tests.fuzz.replay kernel build/fuzz/kernel` then runs the inputs that
+were found on the compiled modules under AddressSanitizer.
 """
 
 import importlib
