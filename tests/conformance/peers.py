@@ -102,7 +102,7 @@ def duplexio_client(url, agent):
 
 def duplexio_blocking_client(url, agent):
     """Connect with the blocking API."""
-    from duplexio.websocket import sync as websocket
+    from duplexio import websocket
 
     def open_connection(uri):
         return websocket.create_connection(uri, timeout=100, max_size=MAX_SIZE)
