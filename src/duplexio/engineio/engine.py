@@ -169,6 +169,8 @@ class Engine(SessionHost):
         headers: Any = ()
         try:
             query = parse_query(request.query_string)
+            if query.script is not None and not self.options.jsonp:
+                raise RequestError(BAD_REQUEST, detail="JSONP is off; jsonp=True would allow it")
             headers = self.options.cors.check(request, query.script is not None)
             if request.method == "OPTIONS" and headers:
                 responder.respond(204, self.options.cors.preflight(request, headers), b"")
@@ -215,8 +217,6 @@ class Engine(SessionHost):
             raise RequestError(UNKNOWN_TRANSPORT, detail=f"transport={query.transport[:20]!r}")
         if request.method not in ("GET", "POST"):
             raise RequestError(BAD_HANDSHAKE_METHOD, detail=f"method {request.method[:20]}")
-        if query.script is not None and not options.jsonp:
-            raise RequestError(BAD_REQUEST, detail="JSONP is off; jsonp=True would allow it")
         websocket = query.transport == "websocket"
         if upgrade != websocket:
             raise RequestError(
