@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 __all__ = ["Roster"]
 
@@ -18,7 +18,10 @@ class Seated(Protocol):
     seat: int
 
 
-class Roster:
+Member = TypeVar("Member", bound=Seated)
+
+
+class Roster(Generic[Member]):
     """A collection of connections, each in it once, in no order.
 
     It takes 8 bytes for each, a sixth of what a set takes, and adds and removes as quickly.
@@ -27,16 +30,16 @@ class Roster:
     __slots__ = ("_members",)
 
     def __init__(self) -> None:
-        self._members: list[Seated] = []
+        self._members: list[Member] = []
 
     def __len__(self) -> int:
         return len(self._members)
 
-    def __iter__(self) -> Iterator[Seated]:
+    def __iter__(self) -> Iterator[Member]:
         """Iterate over a copy, so that members may leave meanwhile."""
         return iter(self._members.copy())
 
-    def add(self, member: Seated) -> None:
+    def add(self, member: Member) -> None:
         """Add a connection that is in no roster.
 
         Args:
@@ -45,7 +48,7 @@ class Roster:
         member.seat = len(self._members)
         self._members.append(member)
 
-    def discard(self, member: Seated) -> None:
+    def discard(self, member: Member) -> None:
         """Remove a connection, if it is here.
 
         Args:

@@ -104,7 +104,7 @@ class Server:
         self._listen = listen
         self._create_connection = create_connection or ServerConnection
         self._opening: set[Any] = set()
-        self._open = Roster()
+        self._open: Roster[Any] = Roster()
         self._handlers: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self._refusing = False

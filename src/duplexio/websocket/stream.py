@@ -308,9 +308,9 @@ class StreamConnection(Driver):
             await self.raise_closed()
         if isinstance(message, (str, bytes, bytearray, memoryview)):
             self.send_whole(message, text)
-            if self.write_blocked or self.fd < 0:
-                if self.buffered() > self.options.write_limit:
-                    await self.drain()
+            waiting = self.write_blocked or self.fd < 0
+            if waiting and self.buffered() > self.options.write_limit:
+                await self.drain()
             self.sends += 1
             if self.sends >= SENDS_PER_TURN:
                 self.sends = 0
