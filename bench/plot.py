@@ -63,9 +63,9 @@ def draw(panels: Sequence[Panel], path: Path) -> str | None:
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     figure, axes = pyplot.subplots(
-        rows, columns, figsize=(4.3 * columns, 2.5 * rows), squeeze=False, layout="constrained"
+        rows, columns, figsize=(4.3 * columns, 2.5 * rows), squeeze=False
     )
-    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.12)
+    figure.set_layout_engine("constrained", w_pad=0.15, h_pad=0.12)
     spaces = list(axes.flat)
     for panel, space in zip(panels, spaces, strict=False):
         _draw_panel(panel, space)
