@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import threading
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 import trustme
@@ -45,7 +46,7 @@ def process_request(connection, request):
 class EchoServer:
     """A server in a thread of its own."""
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         self.options = options
         self.ready = threading.Event()
         self.thread = threading.Thread(target=lambda: asyncio.run(self.run()))
@@ -55,10 +56,14 @@ class EchoServer:
     async def run(self):
         self.loop = asyncio.get_running_loop()
         self.stopped = asyncio.Event()
-        options = {"subprotocols": ["chat", "other"], "process_request": process_request}
-        options["select_subprotocol"] = lambda ws, offered: offered[0] if offered else None
         async with serve(
-            handler, "127.0.0.1", 0, origins=None, **options, **self.options
+            handler,
+            "127.0.0.1",
+            0,
+            origins=None,
+            select_subprotocol=lambda ws, offered: offered[0] if offered else None,
+            process_request=process_request,
+            **self.options,
         ) as server:
             self.port = server.sockets[0].getsockname()[1]
             self.ready.set()
@@ -260,6 +265,7 @@ class TestInAScript:
             stderr=subprocess.PIPE,
             text=True,
         )
+        assert process.stdin is not None
         process.stdin.write("close 1011\n")
         process.stdin.flush()  # and not closed
         assert process.wait(20) == CLOSED
