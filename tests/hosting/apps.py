@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+from typing import Any
 
-state = {"sent": 0, "events": []}
+state: Any = {"sent": 0, "events": []}
 released = asyncio.Event()
 ended = asyncio.Event()
 
@@ -165,7 +166,7 @@ async def flood(scope, receive, send):
 async def together(scope, receive, send):
     """Receive in several tasks, as an application may."""
     await send(accept())
-    messages = await asyncio.gather(receive(), receive(), receive())
+    messages = list(await asyncio.gather(receive(), receive(), receive()))
     # A receive that is given up loses nothing.
     try:
         await asyncio.wait_for(receive(), 0.01)

@@ -67,6 +67,17 @@ class Server:
                     raise AssertionError(f"no {pattern!r} x {count} in the log:\n{log}")
                 self._changed.wait(remaining)
 
+    def wait_until_it_accepts(self, timeout=10.0):
+        """Wait until a connection succeeds: not every server listens when it says so."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=timeout).close()
+                return
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, self.log
+                time.sleep(0.02)
+
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
 
@@ -120,10 +131,15 @@ def start(arguments, *, tls=None, environ=None, cwd=ROOT):
 @contextmanager
 def running(arguments, *, tls=None, environ=None, cwd=ROOT, ready=r"startup complete") -> Iterator:
     """Run a server as long as the context lasts."""
+    # Granian does not say which port it was given, so it is told one that was free just now.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    arguments = [argument.format(port=port) for argument in arguments]
     server = start(arguments, tls=tls, environ=environ, cwd=cwd)
     try:
         server.port = int(server.wait_for(r"https?://(?:127\.0\.0\.1|localhost):(\d+)")[1])
         server.wait_for(ready)
+        server.wait_until_it_accepts()
         yield server
     finally:
         if server.process.poll() is None:

@@ -332,7 +332,10 @@ class Endpoint:
             connection.abort()
             raise
         except Exception as exc:
-            self.options.logger.error("connection handler failed", exc_info=exc)
+            if connection.is_closing_of(exc):
+                self.options.logger.info("connection closed under its handler: %s", exc)
+            else:
+                self.options.logger.error("connection handler failed", exc_info=exc)
             await connection.close(CloseCode.INTERNAL_ERROR)
         else:
             await connection.close()
