@@ -6,6 +6,7 @@ import sys
 import threading
 from itertools import count
 from queue import Queue
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ class Opened:
     """A store whose outcomes are waited for."""
 
     def __init__(self, path, **options):
-        self.outcomes = Queue()
+        self.outcomes: Queue[Any] = Queue()
         self.store = Store(path, **options)
         self.store.start(lambda tell: tell())
 
@@ -137,7 +138,7 @@ def test_many_at_once_keep_their_order(path):
 
 def test_closing_writes_what_was_asked_for(path):
     store = Store(path)
-    posted = []
+    posted: list[Any] = []
     store.start(posted.append)
     for _ in range(100):
         store.append(message(), lambda outcome: None)
@@ -148,7 +149,8 @@ def test_closing_writes_what_was_asked_for(path):
 
 def test_a_failure_reaches_all_of_its_transaction_and_the_next_is_tried(path):
     opened = Opened(path)
-    bad = Message("lobby", 0, "bad", "ada", "Ada", None, 1)
+    nothing: Any = None
+    bad = Message("lobby", 0, "bad", "ada", "Ada", nothing, 1)
     opened.store.append(bad, opened.outcomes.put)
     assert isinstance(opened.outcomes.get(timeout=10), sqlite3.Error)
     assert opened.append().number == 1

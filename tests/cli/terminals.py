@@ -30,6 +30,7 @@ class Terminal:
         )
         os.close(other)
         self.main = main
+        self.address = ""  # of the server that runs here, if one does
         self.raw = b""
         self.position = 0
 
