@@ -7,16 +7,19 @@ those that the front door replaces are left out, and its settings are added.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from copy import copy
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 from uvicorn.config import LOGGING_CONFIG
-from uvicorn.importer import ImportFromStringError, import_from_string
 from uvicorn.main import main as uvicorn_command
 from uvicorn.main import run
 
-from ..hosting.settings import Settings
+from ..hosting.settings import Settings, variable_of
 
 __all__ = ["PROTOCOL", "command"]
 
@@ -31,34 +34,44 @@ _DEFAULTS: dict[str, Any] = {
     "timeout_graceful_shutdown": 10,
 }
 
+
+def _own(flag: str, name: str, kind: Any, text: str) -> click.Option:
+    """Make the flag of one of our settings; its environment variable counts where it is absent."""
+    return click.Option(
+        [flag, name],
+        type=kind,
+        default=getattr(Settings(), name),
+        envvar=variable_of(name),
+        help=text,
+        show_default=True,
+    )
+
+
 _OWN_OPTIONS = [
-    click.Option(
-        ["--legacy/--no-legacy"],
-        default=Settings().legacy,
-        help="Also speak the WebSocket drafts of 2009 to 2011 (hixie-75, hixie-76). They have no"
-        " masks, so leave it off unless such browsers must be served.",
-        show_default=True,
+    _own(
+        "--legacy/--no-legacy",
+        "legacy",
+        None,
+        "Also speak the WebSocket drafts of 2009 to 2011 (hixie-75, hixie-76). They have no masks,"
+        " so leave it off unless such browsers must be served.",
     ),
-    click.Option(
-        ["--head-timeout"],
-        type=click.FloatRange(min=0),
-        default=Settings().head_timeout,
-        help="Seconds that the head of a request may take; 0 for ever.",
-        show_default=True,
+    _own(
+        "--head-timeout",
+        "head_timeout",
+        click.FloatRange(min=0),
+        "Seconds that the head of a request may take; 0 for ever.",
     ),
-    click.Option(
-        ["--max-head-size"],
-        type=click.IntRange(min=1024),
-        default=Settings().max_head_size,
-        help="Largest head of a request, in bytes.",
-        show_default=True,
+    _own(
+        "--max-head-size",
+        "max_head_size",
+        click.IntRange(min=1024),
+        "Largest head of a request, in bytes.",
     ),
-    click.Option(
-        ["--ws-close-timeout", "close_timeout"],
-        type=click.FloatRange(min=0),
-        default=Settings().close_timeout,
-        help="Seconds that the closing handshake of a WebSocket may take; 0 for ever.",
-        show_default=True,
+    _own(
+        "--ws-close-timeout",
+        "close_timeout",
+        click.FloatRange(min=0),
+        "Seconds that the closing handshake of a WebSocket may take; 0 for ever.",
     ),
 ]
 
@@ -70,6 +83,7 @@ def _parameters() -> list[click.Parameter]:
         if parameter.name in _REPLACED:
             continue
         if parameter.name in _DEFAULTS:
+            parameter = copy(parameter)
             parameter.default = _DEFAULTS[parameter.name]
         parameters.append(parameter)
     return parameters + list(_OWN_OPTIONS)
@@ -87,9 +101,14 @@ def serve(app: str, **values: Any) -> None:
         max_head_size=values.pop("max_head_size"),
         close_timeout=values.pop("close_timeout"),
     ).to_environ()
+    if values["ws"] not in ("auto", "none"):
+        raise click.UsageError(
+            f"--ws is {values['ws']!r}; WebSockets are spoken by duplexio here, or not at all with"
+            " --ws none."
+        )
     app_dir = values.pop("app_dir", None)
     sys.path.insert(0, app_dir or "")
-    _check_app(app, app_dir)
+    _check_app(app, app_dir, load=not values.get("reload"))
     if values.get("log_config") is None:
         values["log_config"] = LOGGING_CONFIG
     values["headers"] = [tuple(header.split(":", 1)) for header in values.pop("headers", ())]
@@ -98,32 +117,54 @@ def serve(app: str, **values: Any) -> None:
     run(app, http=PROTOCOL, **values)
 
 
-def _check_app(app: str, app_dir: str | None) -> None:
-    """Say what is wrong with the name of an application, in words that help."""
+def _check_app(app: str, app_dir: str | None, *, load: bool) -> None:
+    """Say what is wrong with the name of an application, in words that help.
+
+    Args:
+        app: The name.
+        app_dir: Where ``--app-dir`` looks for it.
+        load: Whether this process may import it: with ``--reload`` it is the others that do, since
+            a module with a mistake is to be waited for.
+    """
     module, colon, attribute = app.partition(":")
-    where = Path(app_dir or ".").resolve()
     if not colon or not module or not attribute:
-        hint = ""
-        if module.endswith(".py"):
-            hint = f" A file {module} is the module {Path(module).stem}."
+        hint = f" The file {module} is the module {Path(module).stem}." if _is_file(module) else ""
         raise click.UsageError(
             f"The application is {app!r}; expected MODULE:ATTRIBUTE, such as main:app.{hint}"
         )
     try:
-        import_from_string(app)
-    except ImportFromStringError as exc:
-        if sys.modules.get(module) is None:
-            raise click.UsageError(
-                f"There is no module {module!r} in {where} or on Python's path. Start from the"
-                " folder that it is in, or name the folder with --app-dir."
-            ) from exc
-        names = sorted(
-            name
-            for name, value in vars(sys.modules[module]).items()
-            if not name.startswith("_") and callable(value) and not isinstance(value, type)
+        found = find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that it is in
+        found = False
+    if not found:
+        where = Path(app_dir or ".").resolve()
+        raise click.UsageError(
+            f"There is no module {module!r} in {where} or on Python's path. Start from the folder"
+            " that it is in, or name the folder with --app-dir."
         )
-        found = f" It has {', '.join(names[:10])}." if names else ""
-        raise click.UsageError(f"The module {module!r} has no {attribute!r}.{found}") from exc
+    if not load:
+        return
+    value: object = import_module(module)
+    for name in attribute.split("."):
+        if not hasattr(value, name):
+            names = ", ".join(_applications(vars(value))) or "nothing that could be one"
+            raise click.UsageError(
+                f"{module!r} has no attribute {attribute!r}; of applications it has {names}."
+            )
+        value = getattr(value, name)
+
+
+def _is_file(module: str) -> bool:
+    return module.endswith(".py")
+
+
+def _applications(namespace: Mapping[str, object]) -> list[str]:
+    """Return the names of what could be an application."""
+    return sorted(
+        name
+        for name, value in namespace.items()
+        if not name.startswith("_") and callable(value) and not isinstance(value, type)
+    )[:10]
 
 
 command = click.Command(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 
 from ..errors import UsageError
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "variable_of"]
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("", "0", "false", "no", "off")
@@ -74,7 +74,7 @@ class Settings:
             environ = os.environ
         for field in fields(self):
             value = getattr(self, field.name)
-            environ[variable_of(field.name)] = str(int(value) if value is True else value)
+            environ[variable_of(field.name)] = str(int(value) if isinstance(value, bool) else value)
 
 
 def variable_of(name: str) -> str:
@@ -91,6 +91,6 @@ def _parse(variable: str, text: str, kind: type) -> bool | int | float:
         value: int | float = int(text) if kind is int else float(text)
     except ValueError:
         value = -1
-    if not value >= 0:
+    if not value >= 0:  # nan is not
         raise UsageError(f"{variable} is {text!r}; expected a number, 0 or more")
     return value
