@@ -40,6 +40,9 @@ HANDOVER = "duplexio.handover"
 #: Bytes that may wait for an ASGI server before a client counts as slow.
 CONGESTED = 65536
 
+#: Seconds that a client has to answer the close frame of a server that stops.
+SHUTDOWN_TIMEOUT = 2.0
+
 logger = logging.getLogger("duplexio.engineio")
 
 
@@ -260,7 +263,7 @@ class Adopted:
 
     def shutdown(self) -> None:
         """Close the connection, since the server stops."""
-        self.driver.shutdown()
+        self.driver.shutdown(SHUTDOWN_TIMEOUT)
 
     def connection_started(self, driver: Any) -> None:
         """Do nothing: the session knows."""

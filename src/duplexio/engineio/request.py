@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, unquote_plus
 
 from ..websocket.http11 import Request
@@ -101,15 +101,18 @@ class HttpRequest:
 
     Attributes:
         method: The method.
-        query_string: What stands behind the question mark.
     """
 
-    __slots__ = ("_environ", "method", "query_string")
+    __slots__ = ("_environ", "method")
 
-    def __init__(self, method: str, query_string: str) -> None:
+    def __init__(self, method: str) -> None:
         self.method = method
-        self.query_string = query_string
         self._environ: dict[str, Any] | None = None
+
+    @property
+    def query_string(self) -> str:
+        """What stands behind the question mark."""
+        raise NotImplementedError
 
     def header(self, name: str) -> str | None:
         """Return a header, several of one name joined by commas.
@@ -152,8 +155,13 @@ class ScopeRequest(HttpRequest):
     __slots__ = ("_scope",)
 
     def __init__(self, scope: dict[str, Any]) -> None:
-        super().__init__(scope.get("method", "GET"), scope["query_string"].decode("latin-1"))
+        super().__init__(scope.get("method", "GET"))
         self._scope = scope
+
+    @property
+    def query_string(self) -> str:
+        """What stands behind the question mark."""
+        return str(self._scope["query_string"], "latin-1")
 
     def header(self, name: str) -> str | None:
         """Return a header."""
@@ -173,12 +181,30 @@ class ScopeRequest(HttpRequest):
         return self._scope
 
 
+class Site(Protocol):
+    """Who reads the heads of requests.
+
+    Attributes:
+        logger: Where openings are logged.
+        connections: All connections.
+    """
+
+    logger: Any
+    connections: set[Any]
+
+    def client_of(self, request: Request, client: Address, scheme: str) -> tuple[Address, str]:
+        """Return the client's address and scheme, as the trusted proxies in front tell them."""
+
+    def complete_scope(self, scope: dict[str, Any]) -> None:
+        """Add what the server knows to a scope that was made of a request's head."""
+
+
 class HeadRequest(HttpRequest):
     """A request that the front door has read.
 
     Args:
         request: The request; its head is kept.
-        site: Who has read it: tells addresses and the like, see :class:`Site`.
+        site: Who has read it; knows what the head does not tell.
         client: Who has connected.
         secure: Whether the connection uses TLS.
     """
@@ -186,14 +212,19 @@ class HeadRequest(HttpRequest):
     __slots__ = ("_client", "_scope", "_secure", "_site", "request")
 
     def __init__(
-        self, request: Request, site: Any = None, client: Address = None, secure: bool = False
+        self, request: Request, site: Site, client: Address = None, secure: bool = False
     ) -> None:
-        super().__init__(request.method, request.path.partition("?")[2])
+        super().__init__(request.method)
         self.request = request
         self._site = site
         self._client = client
         self._secure = secure
         self._scope: dict[str, Any] | None = None
+
+    @property
+    def query_string(self) -> str:
+        """What stands behind the question mark."""
+        return self.request.path.partition("?")[2]
 
     def header(self, name: str) -> str | None:
         """Return a header."""
@@ -202,7 +233,7 @@ class HeadRequest(HttpRequest):
     @property
     def client(self) -> Address:
         """The address and port of who has connected."""
-        client = self.scope["client"] if self._site is not None else self._client
+        client = self.scope["client"]
         return None if client is None else (client[0], client[1])
 
     @property
@@ -219,9 +250,8 @@ class HeadRequest(HttpRequest):
         kind = "websocket" if "sec-websocket-key" in request.fields else "http"
         plain = {"http": "http", "websocket": "ws"}[kind]
         client, scheme = self._client, plain + "s" if self._secure else plain
-        if self._site is not None:
-            # The trusted proxies in front know better.
-            client, scheme = self._site.client_of(request, client, scheme)
+        # The trusted proxies in front know better.
+        client, scheme = self._site.client_of(request, client, scheme)
         scope = {
             "type": kind,
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -239,8 +269,7 @@ class HeadRequest(HttpRequest):
                 for name, value in request.headers.raw_items()
             ],
         }
-        if self._site is not None:
-            self._site.complete_scope(scope)
+        self._site.complete_scope(scope)
         return scope
 
 

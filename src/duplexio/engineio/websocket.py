@@ -8,13 +8,13 @@ it as its *wire*.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..websocket.driver import Driver, Owner
 from ..websocket.frames import CloseCode
 from ..websocket.loopstate import LoopState
 from .encoded import Encoded
-from .session import TRANSPORT_CLOSE, TRANSPORT_ERROR, Session, Wire
+from .session import SERVER_SHUTDOWN, TRANSPORT_CLOSE, TRANSPORT_ERROR, Session, Wire
 
 if TYPE_CHECKING:
     from ..websocket.options import Options
@@ -211,6 +211,20 @@ class EngineConnection(Driver):
         wire, self.wire = self.wire, None
         if wire is not None:
             wire.congested = False
+
+    def shutdown(self, timeout: float) -> None:
+        """Close, since the server stops.
+
+        Args:
+            timeout: Seconds that the client has to answer the close frame.
+        """
+        if self.opening is not None:
+            opening: Any = self.opening
+            opening.unavailable()
+        elif self.session is not None:
+            self.session.close(SERVER_SHUTDOWN, CloseCode.SERVICE_RESTART)
+        if not self.lost:
+            self.schedule(timeout)
 
     def leave(self, reason: str) -> None:
         """Tell the session that it has lost this connection."""

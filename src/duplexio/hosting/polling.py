@@ -8,6 +8,7 @@ application through ASGI: slower, with the same result.
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -15,9 +16,7 @@ from urllib.parse import quote, unquote
 from ..engineio.asgi import ASGIApp
 from ..engineio.polling import PostRequest
 from ..engineio.request import HeadRequest
-from ..engineio.session import SERVER_SHUTDOWN
 from ..errors import ProtocolError
-from ..websocket.frames import CloseCode
 from ..websocket.http11 import Request, parse_request
 from .asgi import SHUTDOWN_TIMEOUT, address
 from .handshake import render_lines
@@ -198,10 +197,11 @@ class Exchange:
             turn.lost()
 
 
-class EngineOwner:
-    """A WebSocket of an engine, as uvicorn's server sees it.
+class EngineOwner(HeadRequest):
+    """A WebSocket of an engine, as uvicorn's server sees it; and its request in one.
 
     Args:
+        request: The request.
         front_door: What the connections of the server share.
         client: Who has connected.
         secure: Whether it uses TLS.
@@ -210,25 +210,24 @@ class EngineOwner:
         driver: The connection.
     """
 
-    __slots__ = ("client", "driver", "front_door", "secure")
+    __slots__ = ("driver",)
 
-    def __init__(self, front_door: FrontDoor, client: Any, secure: bool) -> None:
-        self.front_door = front_door
-        self.client = client
-        self.secure = secure
+    def __init__(self, request: Request, front_door: FrontDoor, client: Any, secure: bool) -> None:
+        super().__init__(request, front_door, client, secure)
         self.driver: Any = None
 
     def http_request(self, request: Request) -> HeadRequest:
         """Return the request as the engine wants it (called by the opening handshake)."""
-        return HeadRequest(request, self.front_door, self.client, self.secure)
+        self.request = request
+        return self
 
     def connection_started(self, driver: Any) -> None:
         """Log the opening, as uvicorn does (called by the connection)."""
-        logger = self.front_door.logger
-        if not logger.isEnabledFor(20):
+        logger = self._site.logger
+        if not logger.isEnabledFor(logging.INFO):
             return
-        request = driver.request
-        client, _ = self.front_door.client_of(request, self.client, "ws")
+        request = self.request
+        client, _ = self._site.client_of(request, self._client, "ws")
         path, _, query = request.path.partition("?")
         path = quote(unquote(path)) + ("?" + query if query else "")
         logger.info('%s - "WebSocket %s" [accepted]', address(client), path)
@@ -236,19 +235,13 @@ class EngineOwner:
 
     def connection_ended(self, driver: Any) -> None:
         """Forget the connection (called by it)."""
-        self.front_door.connections.discard(self)
+        self._site.connections.discard(self)
         self.driver = None
 
     def shutdown(self) -> None:
         """Close the connection, since the server stops."""
-        driver = self.driver
-        if driver is None:
-            return
-        if driver.opening is not None:
-            driver.opening.unavailable()
-        elif driver.session is not None:
-            driver.session.close(SERVER_SHUTDOWN, CloseCode.SERVICE_RESTART)
-        driver.schedule(SHUTDOWN_TIMEOUT)
+        if self.driver is not None:
+            self.driver.shutdown(SHUTDOWN_TIMEOUT)
 
 
 def native_engine(front_door: FrontDoor) -> NativeEngine | None:

@@ -147,7 +147,6 @@ class FrontDoor:
             pass
         return scope["client"], str(scope["scheme"])
 
-
     def complete_scope(self, scope: dict[str, Any]) -> None:
         """Add what the server knows to a scope that was made of a request's head.
 
@@ -162,6 +161,8 @@ class FrontDoor:
         scope["raw_path"] = root_path.encode("ascii") + scope["raw_path"]
         scope["state"] = self.app_state.copy()
 
+
+_NOBODY = asyncio.Protocol()
 
 _front_doors: WeakKeyDictionary[ServerState, FrontDoor] = WeakKeyDictionary()
 
@@ -424,7 +425,7 @@ class Protocol(HttpToolsProtocol):
     def _open_engine(self, native: NativeEngine, request: Request) -> None:
         """Let an engine, which is the outermost application, serve the connection."""
         secure = self.scheme == "https"
-        owner = EngineOwner(self.front_door, self.client, secure)
+        owner = EngineOwner(request, self.front_door, self.client, secure)
         driver = native.app.openings.open(
             owner, self.front_door.loop_state, self.front_door.default_lines(), secure
         )
@@ -487,6 +488,10 @@ class Protocol(HttpToolsProtocol):
 
     def _hand_over(self, driver: Any) -> None:
         """Make a driver the transport's protocol object."""
+        # This object has done its duty, but its parser refers to it, and so does uvloop, which keeps
+        # the method of the last protocol object that had one called data_received.
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does
+        self.transport.set_protocol(_NOBODY)
         take_over(
             self.transport,
             driver,
