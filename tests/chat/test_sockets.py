@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
+import threading
 import time
 
 import pytest
@@ -142,6 +144,34 @@ class TestLimits:
             error = await ada.told("error")
             assert (error["code"], error["id"]) == ("too_fast", "m2")
             assert 0 < error["retry"] <= 2
+
+    async def test_a_disk_that_cannot_keep_up(self):
+        limits = Limits(unkept=1)
+        async with running_chat(limits=limits) as running, running.member("Ada") as ada:
+            store = running.chat._source.service._store
+            resume = threading.Event()
+            store._jobs.put((lambda database: resume.wait(10), lambda outcome: None))
+            await ada.send("say", id="m1", text="one")
+            await ada.send("say", id="m2", text="two")
+            error = await ada.told("error")
+            assert (error["code"], error["id"]) == ("busy", "m2")
+            assert error["retry"] > 0
+            resume.set()
+            assert (await ada.told("message"))["id"] == "m1"
+            await ada.say("two", "m2")
+
+    async def test_a_disk_that_fails(self, monkeypatch):
+        async with running_chat() as running, running.member("Ada") as ada:
+            with monkeypatch.context() as patch:
+
+                def full(database, message):
+                    raise sqlite3.OperationalError("database or disk is full")
+
+                patch.setattr(running.chat._source.service._store, "_insert", full)
+                await ada.send("say", id="m1", text="one")
+                error = await ada.told("error")
+                assert (error["code"], error["id"]) == ("storage", "m1")
+            assert (await ada.say("one", "m1"))["n"] == 1
 
     async def test_too_many_clients(self):
         async with (

@@ -25,6 +25,7 @@ class Limits:
         clients: Connections at a time, all rooms together.
         burst: Messages that one connection may send at once.
         rate: Messages per second that it may send in the long run.
+        unkept: Messages of all rooms that may wait for the disk.
         backlog: Bytes that may wait for a client that is slow to read; with more it is
             disconnected, and gets what it missed when it comes back.
         entry_timeout: Seconds from opening a connection to entering a room.
@@ -49,6 +50,7 @@ class Limits:
     clients: int = 2_000
     burst: int = 10
     rate: float = 2.0
+    unkept: int = 1_000
     backlog: int = 2**20
     entry_timeout: float = 300.0
     leave_delay: float = 8.0

@@ -43,6 +43,7 @@ class Service:
     def __init__(self, store: Store, limits: Limits, shown: int) -> None:
         self.limits = limits
         self.clients = 0
+        self._unkept = 0
         self._store = store
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -135,10 +136,16 @@ class Service:
         Raises:
             ChatError: When it is refused.
         """
+        if self._unkept >= self.limits.unkept:
+            raise ChatError(
+                "busy", "The server cannot keep up. The message will be tried again.", _STORE_RETRY
+            )
         message = self.hub.say(seat, message_id, text, time.time_ns() // 1_000_000)
+        self._unkept += 1
         self._store.append(message, lambda result: self._appended(seat, message, result))
 
     def _appended(self, seat: Seat, message: Message, result: Message | int | Exception) -> None:
+        self._unkept -= 1
         if isinstance(result, Message):
             self.hub.kept(result)
         else:

@@ -180,13 +180,13 @@ class Client {
     const failed = (end) => {
       clearTimeout(this.timer);
       this.transport = null;
-      if (others.length && !this.joined && !end.refused && end.code !== 1013) this.tryNext(others);
+      if (others.length && !this.joined && end.code !== 1013) this.tryNext(others);
       else this.lost(end);
     };
     let transport;
     try {
       transport = new Transport(this.joinRequest(), {
-        message: (event) => { if (this.transport === transport || !this.transport) this.told(event); },
+        message: (event) => { if (this.transport === transport) this.told(event); },
         closed: (end) => { if (this.transport === transport) failed(end); },
       });
     } catch (error) {
@@ -839,5 +839,6 @@ class View {
   }
 }
 
+$("starting").remove();
 const view = new View();
 view.start(new Client(view));
