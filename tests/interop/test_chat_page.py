@@ -159,6 +159,7 @@ def test_two_pages_talk(visit):
     ada, grace = visit("Ada"), visit("Grace")
     expect(ada.get_by_role("log")).to_contain_text("Grace joined")
     say(ada, "hello")
+    texts(grace, 1)
     say(grace, "hi Ada")
     assert texts(ada, 2) == texts(grace, 2) == ["hello", "hi Ada"]
     expect(grace.get_by_role("log").locator(".message").first).to_contain_text("Ada")
@@ -199,6 +200,7 @@ def test_a_reload_keeps_name_and_messages(visit):
 def test_a_restart_of_the_server_loses_and_repeats_nothing(visit, server, how):
     ada, grace = visit("Ada"), visit("Grace")
     say(ada, "before 1")
+    texts(grace, 1)
     say(grace, "before 2")
     texts(ada, 2)
     texts(grace, 2)
@@ -323,6 +325,7 @@ def test_without_websocket_it_polls(visit, script):
     ada, grace = visit("Ada", script=script), visit("Grace")
     expect(status(ada)).to_have_text("Connected (long polling)")
     say(ada, "by polling")
+    texts(grace, 1)
     say(grace, "by WebSocket")
     assert texts(ada, 2) == texts(grace, 2) == ["by polling", "by WebSocket"]
 
@@ -363,6 +366,49 @@ def test_rooms_and_what_is_unread_in_them(visit):
     ada.get_by_label("Name of another room").fill("Brand New")
     ada.get_by_label("Name of another room").press("Enter")
     expect(ada.get_by_role("heading", name="#brand-new")).to_be_visible()
+
+
+def test_a_room_that_cannot_be_entered_leaves_us_where_we_are(visit):
+    ada = visit("Ada")
+    say(ada, "here")
+    texts(ada, 1)
+    ada.get_by_label("Name of another room").fill("no/such")
+    ada.get_by_label("Name of another room").press("Enter")
+    expect(ada.get_by_role("alert").filter(has_text="letters, digits")).to_be_visible()
+    expect(ada.get_by_role("heading", name="#lobby")).to_be_visible()
+    assert texts(ada, 1) == ["here"]
+    say(ada, "still here")
+    assert texts(ada, 2) == ["here", "still here"]
+
+
+def test_what_is_said_while_changing_rooms_is_said_in_the_new_one(visit):
+    ada = visit("Ada")
+    ada.evaluate(
+        """() => {
+            document.querySelector("#room-new").value = "Brand New";
+            document.querySelector("#room-form").requestSubmit();
+            document.querySelector("#text").value = "first";
+            document.querySelector("#composer").requestSubmit();
+        }"""
+    )
+    expect(ada.get_by_role("heading", name="#brand-new")).to_be_visible()
+    assert texts(ada, 1) == ["first"]
+    expect(ada.locator("#pending .bubble")).to_have_count(0)
+
+
+def test_a_network_that_comes_back(visit):
+    ada, grace = visit("Ada"), visit("Grace")
+    ada.context.set_offline(True)
+    expect(status(ada)).to_contain_text("Connection lost")
+    say(ada, "later")
+    ada.context.set_offline(False)
+    assert texts(grace, 1) == ["later"]
+    ada.get_by_role("button", name="Leave").click()
+    ada.context.set_offline(True)
+    ada.context.set_offline(False)
+    expect(grace.get_by_role("log")).to_contain_text("Ada left")
+    expect(ada.get_by_label("Your name")).to_be_visible()
+    expect(grace.locator("#people li")).to_have_count(1)
 
 
 def test_unread_messages_are_counted_while_scrolled_away(visit):

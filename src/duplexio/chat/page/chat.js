@@ -127,11 +127,13 @@ class Client {
     this.members = new Map();
     this.limits = null;
     this.transport = null;
-    this.joined = false;
+    this.wanted = false;      // whether we want to be in a room
+    this.joined = false;      // whether we are
+    this.previous = null;     // what `me` was, while we change rooms
     this.inFlight = null;     // the id of the message that waits for its number
     this.attempts = 0;
     this.polling = !("WebSocket" in window);
-    addEventListener("online", () => { if (this.me && !this.joined) this.connect(); });
+    addEventListener("online", () => { if (this.wanted && !this.joined) this.connect(); });
     addEventListener("offline", () => { if (this.transport) this.lost({ code: 1006, reason: "" }); });
   }
 
@@ -145,14 +147,24 @@ class Client {
     this.me = { uid: "", key: "", ...before, name, room };
     if (before && before.room !== room) this.forgetRoom();
     this.keep();
+    this.wanted = true;
+    this.previous = null;
     if (this.joined) {
-      this.joined = false;
-      this.inFlight = null;
-      this.transport.send(this.joinRequest());
+      this.previous = before;
+      this.change();
     } else {
       this.attempts = 0;
       this.connect();
     }
+  }
+
+  /** Ask for the room on the connection that there is. */
+  change() {
+    this.joined = false;
+    this.inFlight = null;
+    clearTimeout(this.saveTimer);
+    this.transport.send(this.joinRequest());
+    this.timer = setTimeout(() => this.lost({ code: 1006, reason: "no answer" }), WELCOME_TIMEOUT);
   }
 
   forgetRoom() {
@@ -214,7 +226,7 @@ class Client {
   lost({ code, reason }) {
     const inFlight = this.pending.find((message) => message.id === this.inFlight);
     this.disconnect();
-    if (!this.me) return;
+    if (!this.wanted) return;
     if (code === 1009 && inFlight) {
       // Sending it again would only end in the same way.
       this.refuse(inFlight, `The server refused this message as too large (${reason}).`);
@@ -233,6 +245,7 @@ class Client {
     this.transport = null;
     setTimeout(() => transport?.close(), 500);
     this.disconnect();
+    this.wanted = false;
     this.me = { ...this.me, room: "" };
     this.history = "";
     this.forgetRoom();
@@ -266,7 +279,12 @@ class Client {
     clearTimeout(this.timer);
     const { name, room, uid, key, history } = event;
     const isNewHistory = this.history && this.history !== history && this.last !== null;
+    for (const message of this.pending) {
+      // What was said while the answer was on its way knows the room by the name we gave it.
+      if (message.room === this.me.room) message.room = room;
+    }
     this.me = { name, room, uid, key };
+    this.previous = null;
     this.joined = true;
     this.attempts = 0;
     this.history = history;
@@ -308,11 +326,18 @@ class Client {
         this.refuse(message, event.text);
         this.flush();
       }
+    } else if (!this.joined && this.previous) {
+      clearTimeout(this.timer);
+      this.me = this.previous;
+      this.previous = null;
+      this.change();
+      this.view.alert(event.text);
     } else if (!this.joined && event.code === "too_fast") {
       clearTimeout(this.timer);
       this.retryTimer = setTimeout(() => this.connect(), event.retry * 1000 + 50);
     } else if (!this.joined && !["full", "restart", "storage"].includes(event.code)) {
       this.disconnect();
+      this.wanted = false;
       this.view.entryForm(event.text);
     } else {
       this.view.alert(event.text);
