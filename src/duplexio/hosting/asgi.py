@@ -328,11 +328,7 @@ class AsgiConnection(StreamConnection):
             )
             offer.accept(heir.driver, subprotocol, headers, heir.extensions, early)
             return
-        offer.accept(self, subprotocol, headers)
-        if early:
-            # Read soon: here, in the application's task, nobody could be woken in place.
-            self.backlog = early
-            self.hold_reading = True
+        offer.accept(self, subprotocol, headers, rest=early)
         self.resume_reading()
 
     def deny(self, status: int, text: str) -> None:

@@ -76,7 +76,7 @@ class FrontDoor:
         self.extensions = server_extensions("deflate" if config.ws_per_message_deflate else None)
         self.options = Options(
             max_size=config.ws_max_size,
-            max_queue=queue_limits(config.ws_max_queue),
+            max_queue=queue_limits(config.ws_max_queue or None),
             ping_interval=config.ws_ping_interval or None,
             ping_timeout=config.ws_ping_timeout or None,
             open_timeout=None,  # how long it thinks is the application's business
@@ -165,6 +165,9 @@ class FrontDoor:
 _NOBODY = asyncio.Protocol()
 
 _front_doors: WeakKeyDictionary[ServerState, FrontDoor] = WeakKeyDictionary()
+
+# A mistake in the environment is to show when the server starts, not when the first client comes.
+Settings.from_environ()
 
 
 class Protocol(HttpToolsProtocol):
@@ -376,17 +379,15 @@ class Protocol(HttpToolsProtocol):
         """Go on after a response (called by uvicorn)."""
         super().on_response_complete()
         if self._waiting is not None:
-            self._unset_keepalive_if_required()
-            self._open_when_ready()
+            # Not here, in the task of the application that has responded.
+            self.loop.call_soon(self._open_when_ready)
 
     def _open_when_ready(self) -> None:
         """Answer the request for a WebSocket, unless something has to come before it."""
         request = self._waiting
-        assert request is not None
-        if self.transport.is_closing():
+        if request is None or self.transport.is_closing() or self._answering():
             return
-        if self._answering():
-            return
+        self._unset_keepalive_if_required()
         challenge = challenge_size(request) if self.front_door.settings.legacy else 0
         if len(self._rest) < challenge:
             self._expect_head()
