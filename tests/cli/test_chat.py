@@ -116,12 +116,10 @@ def test_a_database_that_cannot_be_used(tmp_path):
 
 def test_the_page_is_opened_when_asked_for(started, tmp_path):
     browser = tmp_path / "browser"
-    browser.write_text('#!/bin/sh\necho "$1" > "$0.opened"\n')
+    browser.write_text('#!/bin/sh\necho "Opened: $1"\n')
     browser.chmod(0o755)
     chat = started("--port", "0", "--database", ":memory:", "--open", BROWSER=str(browser))
-    chat.type("\x03")
-    chat.wait()
-    assert (tmp_path / "browser.opened").read_text().strip() == chat.address
+    assert chat.wait_for(r"Opened: (\S+)")[1] == chat.address
 
 
 def test_all_addresses(started):

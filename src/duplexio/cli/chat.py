@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
+import threading
 import webbrowser
 
 import click
@@ -58,7 +58,8 @@ class ChatServer(Server):
         click.echo(f"From a terminal: duplexio connect ws{self.address.removeprefix('http')}chat")
         click.echo(f"History: {self.database}. Stop with Ctrl+C.")
         if self.open_browser:
-            await asyncio.to_thread(webbrowser.open, self.address)
+            # A browser in the terminal would return only when it is closed.
+            threading.Thread(target=webbrowser.open, args=[self.address], daemon=True).start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop; the WebSockets are told 1012, and come back to the next server."""
