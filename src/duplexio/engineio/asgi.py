@@ -22,7 +22,7 @@ from .engine import Engine
 from .exceptions import RequestError
 from .opening import Openings
 from .packets import encode_typed
-from .polling import PostRequest
+from .polling import PostRequest, Responder
 from .request import ScopeRequest, error_body
 from .session import TRANSPORT_CLOSE, TRANSPORT_ERROR, Session, Wire
 from .static_files import StaticFiles, find_file
@@ -219,7 +219,7 @@ class ASGIApp:
                 return
 
 
-class AsgiResponder:
+class AsgiResponder(Responder):
     """Keeps the answer until the ASGI application sends it.
 
     Args:

@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..websocket.frames import CloseCode
-from ..websocket.loopstate import LoopState, loop_state
 from .exceptions import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -26,13 +25,13 @@ from .exceptions import (
     ConnectionRefusedError,
     RequestError,
 )
+from .host import LoopHost
 from .ids import IdGenerator
-from .lag import LagMonitor
 from .options import ServerOptions
 from .packets import open_packet
 from .polling import Handshake, PollRequest, PostRequest, Responder, Turn, respond_error
 from .request import HttpRequest, Query, parse_query
-from .session import OPENING, SERVER_SHUTDOWN, Session, SessionHandler, SessionHost
+from .session import OPENING, SERVER_SHUTDOWN, Session, SessionHandler
 
 __all__ = ["Acceptor", "Engine"]
 
@@ -41,7 +40,7 @@ __all__ = ["Acceptor", "Engine"]
 Acceptor = Callable[[Session, HttpRequest], SessionHandler | Awaitable[SessionHandler]]
 
 
-class Engine(SessionHost):
+class Engine(LoopHost):
     """The sessions of one server, on one event loop.
 
     Args:
@@ -61,6 +60,7 @@ class Engine(SessionHost):
         acceptor: Acceptor,
         generate_id: Callable[[], str] | None = None,
     ) -> None:
+        super().__init__(options.logger)
         self.options = options
         self.acceptor = acceptor
         self.generate_id = generate_id or IdGenerator(os.urandom).next
@@ -68,29 +68,10 @@ class Engine(SessionHost):
         self.refused: dict[int, int] = {}
         self._addresses: dict[str, int] = {}
         self._proxies = _networks(options.trusted_proxies)
-        self._state: LoopState | None = None
-        self._lag: LagMonitor | None = None
-        self._unflushed: list[Session] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._shutting_down = False
 
     # The event loop
-
-    @property
-    def loop_state(self) -> LoopState:
-        """What the connections of the event loop share; the loop is the one of the first use."""
-        if self._state is None:
-            self._state = loop_state(asyncio.get_running_loop())
-            self._lag = LagMonitor(self._state.loop, self.options.logger)
-        return self._state
-
-    @property
-    def lag_monitor(self) -> LagMonitor:
-        """Measures how long the event loop was blocked."""
-        if self._lag is None:
-            self.loop_state  # noqa: B018 - makes it
-        assert self._lag is not None
-        return self._lag
 
     def start_task(self, coroutine: Any) -> asyncio.Task[Any]:
         """Run a coroutine; it is kept from being collected until it is done."""
@@ -103,35 +84,7 @@ class Engine(SessionHost):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # What sessions ask of their host
-
-    def now(self) -> float:
-        """Return the time of the event loop."""
-        return self.loop_state.loop.time()
-
-    def lag(self) -> float:
-        """Return for how many seconds, in all, the event loop was blocked so far."""
-        return 0.0 if self._lag is None else self._lag.current()
-
-    def schedule(self, session: Session, due: float) -> None:
-        """Have the session called when a time has come."""
-        self.loop_state.timers.schedule(session, due)
-
-    def cancel(self, session: Session) -> None:
-        """Forget the time."""
-        if self._state is not None:
-            self._state.timers.cancel(session)
-
-    def flush_soon(self, session: Session) -> None:
-        """Have the session flushed at the end of this turn of the loop."""
-        if not self._unflushed:
-            self.loop_state.loop.call_soon(self._flush)
-        self._unflushed.append(session)
-
-    def _flush(self) -> None:
-        unflushed, self._unflushed = self._unflushed, []
-        for session in unflushed:
-            session.flush()
+    # What sessions tell their host
 
     def session_ended(self, session: Session) -> None:
         """Forget a session."""
@@ -144,8 +97,8 @@ class Engine(SessionHost):
                 self._addresses[address] = count
             else:
                 self._addresses.pop(address, None)
-        if not self.sessions and self._lag is not None:
-            self._lag.stop()
+        if not self.sessions:
+            self.lag_monitor.stop()
 
     def handler_failed(self, session: Session, exc: Exception) -> None:
         """Log what a handler has raised."""
@@ -168,7 +121,7 @@ class Engine(SessionHost):
         """
         headers: Any = ()
         try:
-            query = parse_query(request.query_string)
+            query = parse_query(request.query_string())
             if query.script is not None and not self.options.jsonp:
                 raise RequestError(BAD_REQUEST, detail="JSONP is off; jsonp=True would allow it")
             headers = self.options.cors.check(request, query.script is not None)
@@ -254,7 +207,7 @@ class Engine(SessionHost):
         Raises:
             RequestError: It is no good.
         """
-        query = parse_query(request.query_string)
+        query = parse_query(request.query_string())
         self.options.cors.check(request, script=False)
         return query, self._find(request, query, upgrade=True)
 

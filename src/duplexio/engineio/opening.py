@@ -14,7 +14,7 @@ from ..websocket.opening import ServerOpening, ServerPolicy
 from ..websocket.options import Options
 from .engine import Engine
 from .exceptions import RequestError
-from .request import HttpRequest, error_body
+from .request import HeadRequest, HttpRequest, error_body
 from .session import Session
 from .websocket import EngineConnection
 
@@ -24,7 +24,7 @@ __all__ = ["Openings", "RequestSource", "refusal"]
 class RequestSource(Protocol):
     """The owner of a connection, who knows where its request comes from."""
 
-    def http_request(self, request: Request) -> HttpRequest:
+    def http_request(self, request: Request) -> HeadRequest:
         """Return a request as the engine wants it."""
 
 
@@ -113,6 +113,7 @@ class Openings:
             waiting = self.prepare(driver, asked)
         except RequestError as exc:
             return refusal(exc)
+        asked.compact()
         request.compact()
         return None if waiting is None else self._decide_later(waiting)
 

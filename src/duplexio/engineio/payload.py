@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, binding=False, embedsignature=True
 """The bodies of polling requests: several packets in one.
 
 Engine.IO 4 joins text packets by the character RS. Engine.IO 3 writes each one's length in front of
@@ -65,6 +66,8 @@ def encode_payload(packets: Sequence[Any], protocol: int, binary: bool = True) -
         '0006ff3468656c6c6f0104ff04010203'
     """
     if protocol == 4:
+        if len(packets) == 1 and isinstance(packets[0], str):
+            return packets[0]
         pieces = [
             packet
             if isinstance(packet, str)
@@ -73,8 +76,8 @@ def encode_payload(packets: Sequence[Any], protocol: int, binary: bool = True) -
             else base64_packet(4, packet)
             for packet in packets
         ]
-        return pieces[0] if len(pieces) == 1 else _SEPARATOR.join(pieces)
-    if binary and any(_is_binary(packet) for packet in packets):
+        return _SEPARATOR.join(pieces)
+    if binary and True in [_is_binary(packet) for packet in packets]:
         return b"".join([_binary_piece(packet) for packet in packets])
     return "".join([_text_piece(packet) for packet in packets]) or "0:"
 
@@ -287,10 +290,12 @@ def decode_form(body: bytes) -> bytes:
             data = unquote_to_bytes(value.replace(b"+", b" "))
             if b"\\n" not in data:
                 return data
-            return _escaped_newline.sub(
-                lambda match: "\\n" if len(match[0]) == 3 else "\n", data.decode("latin-1")
-            ).encode("latin-1")
+            return _escaped_newline.sub(_newline, data.decode("latin-1")).encode("latin-1")
     raise PacketError("the form has no field 'd'")
+
+
+def _newline(match: re.Match[str]) -> str:
+    return "\\n" if len(match[0]) == 3 else "\n"
 
 
 def _too_many(limit: int) -> PayloadTooBig:

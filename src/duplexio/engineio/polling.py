@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, binding=False, embedsignature=True
 """The transport of polling requests and of JSONP, whoever speaks HTTP.
 
 The server of HTTP gives each request to ``Engine.begin`` with a *responder*, which takes the
@@ -8,7 +9,7 @@ here.
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .cors import HeaderList
 from .exceptions import BAD_REQUEST, PacketError, PayloadTooBig, RequestError
@@ -37,7 +38,7 @@ SCRIPT = (
 )
 
 
-class Responder(Protocol):
+class Responder:
     """Takes the answer to one request."""
 
     def respond(self, status: int, headers: HeaderList, body: bytes) -> None:
@@ -48,6 +49,7 @@ class Responder(Protocol):
             headers: The headers, with names in lower case.
             body: The body.
         """
+        raise NotImplementedError
 
 
 def respond_error(responder: Responder, error: RequestError, headers: HeaderList = ()) -> None:
@@ -72,8 +74,6 @@ class Turn:
         responder: Takes the answer.
     """
 
-    __slots__ = ("headers", "options", "query", "request", "responder")
-
     def __init__(
         self,
         options: ServerOptions,
@@ -96,9 +96,10 @@ class Turn:
         if hook is not None:
             pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
             hook(self.request.environ, pairs)
-            headers = tuple(
+            lines = [
                 (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs
-            )
+            ]
+            headers = tuple(lines)
         self.responder.respond(status, headers, body)
 
     def send_packets(self, packets: list[Any], extra: HeaderList = ()) -> None:
@@ -135,23 +136,21 @@ class PollRequest(Poll):
         session: Its session.
     """
 
-    __slots__ = ("_session", "_turn")
-
     def __init__(self, turn: Turn, session: Session) -> None:
-        self._turn = turn
-        self._session = session
+        self.turn = turn
+        self.session = session
 
     def answer(self, packets: list[Any]) -> None:
         """Answer with packets (called by the session)."""
-        self._turn.send_packets(packets)
+        self.turn.send_packets(packets)
 
     def refuse(self) -> None:
         """Answer that the request is bad (called by the session)."""
-        self._turn.send_error(RequestError(BAD_REQUEST))
+        self.turn.send_error(RequestError(BAD_REQUEST))
 
     def lost(self) -> None:
         """Take note that the client has given the request up."""
-        self._session.poll_lost(self)
+        self.session.poll_lost(self)
 
 
 class Handshake(Poll):
@@ -161,12 +160,10 @@ class Handshake(Poll):
         turn: The request.
     """
 
-    __slots__ = ("_gone", "_session", "_turn")
-
     def __init__(self, turn: Turn) -> None:
-        self._turn = turn
-        self._session: Session | None = None
-        self._gone = False
+        self.turn = turn
+        self.session: Session | None = None
+        self.gone = False
 
     def opened(self, session: Session, packet: str) -> None:
         """Open the session that was admitted.
@@ -175,8 +172,8 @@ class Handshake(Poll):
             session: The session.
             packet: The open packet.
         """
-        self._session = session
-        if self._gone:
+        self.session = session
+        if self.gone:
             session.end(TRANSPORT_CLOSE)
         else:
             session.open_polling(self, packet)
@@ -187,25 +184,25 @@ class Handshake(Poll):
         Args:
             error: Why.
         """
-        self._turn.send_error(error)
+        self.turn.send_error(error)
 
     def answer(self, packets: list[Any]) -> None:
         """Answer with packets (called by the session)."""
-        cookie = self._turn.options.cookie
+        cookie = self.turn.options.cookie
         extra: HeaderList = ()
-        if cookie is not None and self._session is not None:
-            extra = ((b"set-cookie", cookie.header(self._session.sid).encode("latin-1")),)
-        self._turn.send_packets(packets, extra)
+        if cookie is not None and self.session is not None:
+            extra = ((b"set-cookie", cookie.header(self.session.sid).encode("latin-1")),)
+        self.turn.send_packets(packets, extra)
 
     def refuse(self) -> None:
         """Answer that the request is bad (called by the session)."""
-        self._turn.send_error(RequestError(BAD_REQUEST))
+        self.turn.send_error(RequestError(BAD_REQUEST))
 
     def lost(self) -> None:
         """Take note that the client has given the request up."""
-        self._gone = True
-        if self._session is not None:
-            self._session.poll_lost(self)
+        self.gone = True
+        if self.session is not None:
+            self.session.poll_lost(self)
 
 
 class PostRequest(Post):
@@ -216,32 +213,31 @@ class PostRequest(Post):
         session: Its session, which has taken note of it.
     """
 
-    __slots__ = ("_chunks", "_done", "_session", "_size", "_turn")
-
     def __init__(self, turn: Turn, session: Session) -> None:
-        self._turn = turn
-        self._session = session
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._done = False
+        self.turn = turn
+        self.session = session
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.done = False
 
     def begin(self) -> bool:
         """Begin to receive the body; return whether to go on."""
-        if not self._session.begin_post(self):
+        if not self.session.begin_post(self):
             return False
-        kind = (self._turn.request.header("content-type") or "").lower()
-        if self._turn.query.protocol == 4 and kind.startswith("application/octet-stream"):
+        kind = (self.turn.request.header("content-type") or "").lower()
+        if self.turn.query.protocol == 4 and kind.startswith("application/octet-stream"):
             # Engine.IO 4 writes binary packets as text.
-            self._fail(RequestError(BAD_REQUEST, detail="a body of application/octet-stream"))
+            self.fail(RequestError(BAD_REQUEST, detail="a body of application/octet-stream"))
             return False
-        length = self._turn.request.header("content-length")
-        if length is not None and length.isdigit() and int(length) > self._limit():
-            self._too_big()
+        length = self.turn.request.header("content-length")
+        if length is not None and length.isdigit() and int(length) > self.limit():
+            self.too_big()
             return False
-        return not self._done
+        return not self.done
 
-    def _limit(self) -> int:
-        return self._turn.options.session.max_payload
+    def limit(self) -> int:
+        """Return how many bytes the body may have."""
+        return self.turn.options.session.max_payload
 
     def feed(self, data: bytes) -> bool:
         """Take bytes of the body.
@@ -252,22 +248,22 @@ class PostRequest(Post):
         Returns:
             Whether more of them are of use.
         """
-        if self._done:
+        if self.done:
             return False
-        self._size += len(data)
-        if self._size > self._limit():
-            self._too_big()
+        self.size += len(data)
+        if self.size > self.limit():
+            self.too_big()
             return False
-        self._chunks.append(data)
+        self.chunks.append(data)
         return True
 
     def finish(self) -> None:
         """Take note that the body is complete."""
-        if self._done:
+        if self.done:
             return
-        chunks = self._chunks
-        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        turn = self._turn
+        chunks = self.chunks
+        body: bytes = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        turn = self.turn
         query = turn.query
         try:
             if query.script is not None:
@@ -276,42 +272,43 @@ class PostRequest(Post):
             binary = kind is not None and kind.lower().startswith("application/octet-stream")
             packets = decode_payload(body, query.protocol, binary, turn.options.session.max_packets)
         except PayloadTooBig as exc:
-            self._fail(RequestError(BAD_REQUEST, "Payload too large", str(exc), status=413))
+            self.fail(RequestError(BAD_REQUEST, "Payload too large", str(exc), status=413))
         except PacketError as exc:
-            self._fail(RequestError(BAD_REQUEST, detail=str(exc)))
+            self.fail(RequestError(BAD_REQUEST, detail=str(exc)))
         else:
-            self._session.receive_post(self, packets)
+            self.session.receive_post(self, packets)
 
-    def _too_big(self) -> None:
-        detail = f"a body of more than max_http_buffer_size={self._limit()} bytes"
-        self._fail(RequestError(BAD_REQUEST, "Payload too large", detail, status=413))
+    def too_big(self) -> None:
+        """Refuse a body that is too large."""
+        detail = f"a body of more than max_http_buffer_size={self.limit()} bytes"
+        self.fail(RequestError(BAD_REQUEST, "Payload too large", detail, status=413))
 
-    def _fail(self, error: RequestError) -> None:
+    def fail(self, error: RequestError) -> None:
         """Answer that the request is no good; its session, which has lost packets, is over."""
-        if self._done:
+        if self.done:
             return
-        self._done = True
-        self._chunks = []
-        self._turn.options.logger.info("%s: request refused: %s", self._session.sid[:6], error)
-        self._turn.send_error(error)
-        self._session.fail_post(self)
+        self.done = True
+        self.chunks = []
+        self.turn.options.logger.info("%s: request refused: %s", self.session.sid[:6], error)
+        self.turn.send_error(error)
+        self.session.fail_post(self)
 
     def accept(self) -> None:
         """Answer that all is well (called by the session)."""
-        if not self._done:
-            self._done = True
-            self._turn.send(200, ACCEPTED, b"ok")
+        if not self.done:
+            self.done = True
+            self.turn.send(200, ACCEPTED, b"ok")
 
     def refuse(self) -> None:
         """Answer that the request is bad (called by the session)."""
-        if not self._done:
-            self._done = True
-            self._turn.send_error(RequestError(BAD_REQUEST))
+        if not self.done:
+            self.done = True
+            self.turn.send_error(RequestError(BAD_REQUEST))
 
     def lost(self) -> None:
         """Take note that the client has given the request up."""
-        self._done = True
-        self._session.post_lost(self)
+        self.done = True
+        self.session.post_lost(self)
 
 
 def choose_coding(accepted: str | None) -> str | None:

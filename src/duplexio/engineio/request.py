@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, binding=False, embedsignature=True
 """What an HTTP request asks of Engine.IO, whoever serves it.
 
 Requests come as an ASGI scope, or as the head that the front door has read. :class:`HttpRequest`
@@ -10,21 +11,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote, unquote_plus
 
-from ..websocket.http11 import Request
+from ..websocket.http11 import Request, parse_request
 from .exceptions import BAD_REQUEST, RequestError
 
 __all__ = ["HeadRequest", "HttpRequest", "Query", "ScopeRequest", "error_body", "parse_query"]
 
 Address = tuple[str, int] | None
 
-_KNOWN = frozenset({"EIO", "transport", "sid", "j", "b64"})
 
-
-@dataclass(slots=True)
 class Query:
     """The parameters of Engine.IO.
 
@@ -36,11 +33,12 @@ class Query:
         b64: Whether the client takes text only.
     """
 
-    protocol: int = 3
-    transport: str = ""
-    sid: str = ""
-    script: str | None = None
-    b64: bool = False
+    def __init__(self) -> None:
+        self.protocol = 3
+        self.transport = ""
+        self.sid = ""
+        self.script: str | None = None
+        self.b64 = False
 
 
 def parse_query(text: str) -> Query:
@@ -53,28 +51,39 @@ def parse_query(text: str) -> Query:
         RequestError: A parameter comes twice, or ``j`` is no number.
 
     Example:
-        >>> parse_query("EIO=4&transport=polling&sid=x&t=abc")
-        Query(protocol=4, transport='polling', sid='x', script=None, b64=False)
+        >>> query = parse_query("EIO=4&transport=polling&sid=x&t=abc")
+        >>> query.protocol, query.transport, query.sid, query.b64
+        (4, 'polling', 'x', False)
     """
     query = Query()
-    seen: set[str] = set()
+    seen = 0
     for field in text.split("&"):
         name, _, value = field.partition("=")
-        if name not in _KNOWN:
+        if name == "EIO":
+            bit = 1
+        elif name == "transport":
+            bit = 2
+        elif name == "sid":
+            bit = 4
+        elif name == "b64":
+            bit = 8
+        elif name == "j":
+            bit = 16
+        else:
             continue
-        if name in seen:
+        if seen & bit:
             raise RequestError(BAD_REQUEST, detail=f"the parameter {name!r} comes twice")
-        seen.add(name)
+        seen |= bit
         if "%" in value or "+" in value:
             value = unquote_plus(value)
-        if name == "EIO":
+        if bit == 1:
             query.protocol = 4 if value == "4" else 3
-        elif name == "transport":
+        elif bit == 2:
             query.transport = value
-        elif name == "sid":
+        elif bit == 4:
             query.sid = value
-        elif name == "b64":
-            query.b64 = bool(value)
+        elif bit == 8:
+            query.b64 = value != ""
         elif value.isascii() and value.isdigit() and len(value) <= 10:
             query.script = value
         else:
@@ -103,15 +112,12 @@ class HttpRequest:
         method: The method.
     """
 
-    __slots__ = ("_environ", "method")
-
     def __init__(self, method: str) -> None:
         self.method = method
-        self._environ: dict[str, Any] | None = None
+        self.built_environ: dict[str, Any] | None = None
 
-    @property
     def query_string(self) -> str:
-        """What stands behind the question mark."""
+        """Return what stands behind the question mark."""
         raise NotImplementedError
 
     def header(self, name: str) -> str | None:
@@ -125,7 +131,8 @@ class HttpRequest:
     @property
     def client(self) -> Address:
         """The address and port of who has connected, as the server tells it."""
-        raise NotImplementedError
+        client = self.scope.get("client")
+        return None if client is None else (client[0], client[1])
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -133,16 +140,11 @@ class HttpRequest:
         raise NotImplementedError
 
     @property
-    def secure(self) -> bool:
-        """Whether the client uses TLS, so far as is known."""
-        return self.scope["scheme"] in ("https", "wss")
-
-    @property
     def environ(self) -> dict[str, Any]:
         """The request in the form of WSGI, with the ASGI scope as ``asgi.scope``."""
-        if self._environ is None:
-            self._environ = make_environ(self.scope)
-        return self._environ
+        if self.built_environ is None:
+            self.built_environ = make_environ(self.scope)
+        return self.built_environ
 
 
 class ScopeRequest(HttpRequest):
@@ -152,33 +154,24 @@ class ScopeRequest(HttpRequest):
         scope: The ASGI scope, of type ``http`` or ``websocket``.
     """
 
-    __slots__ = ("_scope",)
-
     def __init__(self, scope: dict[str, Any]) -> None:
         super().__init__(scope.get("method", "GET"))
-        self._scope = scope
+        self.given_scope = scope
 
-    @property
     def query_string(self) -> str:
-        """What stands behind the question mark."""
-        return str(self._scope["query_string"], "latin-1")
+        """Return what stands behind the question mark."""
+        return str(self.given_scope["query_string"], "latin-1")
 
     def header(self, name: str) -> str | None:
         """Return a header."""
         wanted = name.encode("latin-1")
-        values = [value for key, value in self._scope["headers"] if key.lower() == wanted]
+        values = [value for key, value in self.given_scope["headers"] if key.lower() == wanted]
         return b", ".join(values).decode("latin-1") if values else None
-
-    @property
-    def client(self) -> Address:
-        """The address and port of who has connected."""
-        client = self._scope.get("client")
-        return None if client is None else (client[0], client[1])
 
     @property
     def scope(self) -> dict[str, Any]:
         """The ASGI scope."""
-        return self._scope
+        return self.given_scope
 
 
 class Site(Protocol):
@@ -203,55 +196,67 @@ class HeadRequest(HttpRequest):
     """A request that the front door has read.
 
     Args:
-        request: The request; its head is kept.
+        method: The method.
+        target: Path and query.
+        fields: The headers by their names in lower case; ``None`` to read them out of the head.
+        head: The bytes of the head.
         site: Who has read it; knows what the head does not tell.
         client: Who has connected.
         secure: Whether the connection uses TLS.
     """
 
-    __slots__ = ("_client", "_scope", "_secure", "_site", "request")
-
     def __init__(
-        self, request: Request, site: Site, client: Address = None, secure: bool = False
+        self,
+        method: str,
+        target: str,
+        fields: Mapping[str, str] | None,
+        head: bytes,
+        site: Site,
+        client: Address = None,
+        secure: bool = False,
     ) -> None:
-        super().__init__(request.method)
-        self.request = request
-        self._site = site
-        self._client = client
-        self._secure = secure
-        self._scope: dict[str, Any] | None = None
+        super().__init__(method)
+        self.target = target
+        self.fields: Mapping[str, str] | None = fields
+        self.head = head
+        self.site = site
+        self.peer = client
+        self.secure = secure
+        self.built_scope: dict[str, Any] | None = None
 
-    @property
     def query_string(self) -> str:
-        """What stands behind the question mark."""
-        return self.request.path.partition("?")[2]
+        """Return what stands behind the question mark."""
+        return self.target.partition("?")[2]
 
     def header(self, name: str) -> str | None:
         """Return a header."""
-        return self.request.fields.get(name)
+        if self.fields is None:
+            self.fields = self.request().fields
+        return self.fields.get(name)
 
-    @property
-    def client(self) -> Address:
-        """The address and port of who has connected."""
-        client = self.scope["client"]
-        return None if client is None else (client[0], client[1])
+    def request(self) -> Request:
+        """Return the request, read again."""
+        return parse_request(self.head)
+
+    def compact(self) -> None:
+        """Forget what can be read again from the head."""
+        self.fields = None
 
     @property
     def scope(self) -> dict[str, Any]:
         """The ASGI scope."""
-        if self._scope is None:
-            self._scope = self._make_scope()
-            self.request.compact()
-        return self._scope
+        if self.built_scope is None:
+            self.built_scope = self.make_scope()
+        return self.built_scope
 
-    def _make_scope(self) -> dict[str, Any]:
-        request = self.request
+    def make_scope(self) -> dict[str, Any]:
+        """Make the ASGI scope."""
+        request = self.request()
         raw_path, _, query = request.path.partition("?")
         kind = "websocket" if "sec-websocket-key" in request.fields else "http"
-        plain = {"http": "http", "websocket": "ws"}[kind]
-        client, scheme = self._client, plain + "s" if self._secure else plain
+        scheme = {"http": "http", "websocket": "ws"}[kind] + ("s" if self.secure else "")
         # The trusted proxies in front know better.
-        client, scheme = self._site.client_of(request, client, scheme)
+        client, scheme = self.site.client_of(request, self.peer, scheme)
         scope = {
             "type": kind,
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -269,7 +274,7 @@ class HeadRequest(HttpRequest):
                 for name, value in request.headers.raw_items()
             ],
         }
-        self._site.complete_scope(scope)
+        self.site.complete_scope(scope)
         return scope
 
 

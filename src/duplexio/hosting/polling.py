@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, binding=False, embedsignature=True
 """Engine.IO natively in the front door, where it is the outermost application.
 
 A request that has arrived whole, as those of long polling do, is read by our own parser of heads
@@ -9,12 +10,13 @@ application through ASGI: slower, with the same result.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from ..engineio.asgi import ASGIApp
-from ..engineio.polling import PostRequest
+from ..engineio.polling import PostRequest, Responder
 from ..engineio.request import HeadRequest
 from ..errors import ProtocolError
 from ..websocket.http11 import Request, parse_request
@@ -39,6 +41,7 @@ class NativeEngine:
         front_door: The front door.
 
     Attributes:
+        app: The application.
         prefixes: How requests begin that may be the application's.
     """
 
@@ -48,7 +51,7 @@ class NativeEngine:
         self.engine = app.engine
         path = (app.engineio_path or "/").encode("ascii", "ignore")
         self.prefixes = (b"GET " + path, b"POST " + path)
-        self._lines: dict[Any, bytes] = {}
+        self.rendered: dict[Any, bytes] = {}
 
     def serves(self, target: str) -> bool:
         """Tell whether a request is the application's.
@@ -61,15 +64,15 @@ class NativeEngine:
 
     def lines(self, headers: Any) -> bytes:
         """Return the lines of headers; those that come again and again are kept."""
-        lines = self._lines.get(headers)
+        lines = self.rendered.get(headers)
         if lines is None:
             lines = render_lines(headers)
-            if len(self._lines) < 64:
-                self._lines[headers] = lines
+            if len(self.rendered) < 64:
+                self.rendered[headers] = lines
         return lines
 
     def receive(self, protocol: Protocol, data: bytes) -> bytes:
-        """Serve the requests at the beginning of some bytes.
+        """Serve the request at the beginning of some bytes.
 
         Args:
             protocol: The connection, which has no request going on.
@@ -78,121 +81,184 @@ class NativeEngine:
         Returns:
             What is left for uvicorn's parser.
         """
-        end = data.find(b"\r\n\r\n") + 4
-        if end < 4:
+        line = data.find(b"\r\n")
+        end = data.find(b"\r\n\r\n", line) + 4 if line > 0 else 0
+        if end < 4 or self.front_door.full():
+            return data
+        # A client repeats itself: behind the first line, nearly all its heads are the same.
+        block = data[line:end]
+        known: HeadBlock | None = protocol.block
+        if known is None or known.data != block:
+            known = protocol.other_block
+            if known is None or known.data != block:
+                known = self.read(data[:end], block)
+                if known is None:
+                    return data
+            protocol.other_block = protocol.block
+            protocol.block = known
+        parts = data[:line].split(b" ")
+        if len(parts) != 3 or parts[2] != b"HTTP/1.1":
             return data
         try:
-            request = parse_request(data[:end], max_head=self.front_door.settings.max_head_size)
-        except ProtocolError:
-            return data  # uvicorn's parser has its own words for that
-        fields = request.fields
-        if "transfer-encoding" in fields or "expect" in fields or self.front_door.full():
+            target = parts[1].decode("ascii")
+        except UnicodeDecodeError:
             return data
-        if "upgrade" in fields:
-            if request.method == "GET" and fields["upgrade"].lower() == "websocket":
-                protocol.upgrade_native(request, data[end:])
-                return b""
+        if not target.isprintable():
             return data
-        stop = end
-        if request.method == "POST":
-            length = fields.get("content-length", "")
-            if not (length.isascii() and length.isdigit()):
+        method = "POST" if parts[0] == b"POST" else "GET"
+        if known.upgrade:
+            if method != "GET":
                 return data
-            stop += int(length)
+            protocol.upgrade_native(parse_request(data[:end]), data[end:])
+            return b""
+        stop = end
+        if known.length >= 0:
+            if method != "POST":
+                return data
+            stop += known.length
             if stop > len(data):
                 return data
-        keep_alive = request.protocol == "HTTP/1.1"
-        connection = fields.get("connection")
-        if connection is not None and "close" in connection.lower():
-            keep_alive = False
-        exchange = Exchange(protocol, self, request, keep_alive)
+        elif method != "GET":
+            return data
+        exchange = Exchange(protocol, self, known.keep_alive)
         protocol.begin_native(exchange, data[stop:])
-        exchange.begin(data[end:stop])
+        client = protocol.client
+        secure = protocol.scheme == "https"
+        request = HeadRequest(
+            method, target, known.fields, data[:end], self.front_door, client, secure
+        )
+        exchange.begin(request, data[end:stop])
         return b""
 
+    def read(self, head: bytes, block: bytes) -> HeadBlock | None:
+        """Read the headers of a request; return ``None`` for one that is uvicorn's to read.
 
-class Exchange:
+        Args:
+            head: The whole head.
+            block: What follows the first line.
+        """
+        try:
+            request = parse_request(head, max_head=self.front_door.settings.max_head_size)
+        except ProtocolError:
+            return None  # uvicorn's parser has its own words for that
+        fields = request.fields
+        if "transfer-encoding" in fields or "expect" in fields:
+            return None
+        upgrade = fields.get("upgrade")
+        if upgrade is not None and upgrade.lower() != "websocket":
+            return None
+        length = fields.get("content-length")
+        if length is not None and not (length.isascii() and length.isdigit() and len(length) < 12):
+            return None
+        keep_alive = "close" not in fields.get("connection", "").lower()
+        return HeadBlock(
+            block, fields, -1 if length is None else int(length), keep_alive, upgrade is not None
+        )
+
+
+class HeadBlock:
+    """The headers of a request, read.
+
+    Args:
+        data: The bytes.
+        fields: The headers by their names in lower case.
+        length: Bytes of the body; -1 when none is announced.
+        keep_alive: Whether the connection may go on after the request.
+        upgrade: Whether the request is for a WebSocket.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        fields: Mapping[str, str],
+        length: int,
+        keep_alive: bool,
+        upgrade: bool,
+    ) -> None:
+        self.data = data
+        self.fields = fields
+        self.length = length
+        self.keep_alive = keep_alive
+        self.upgrade = upgrade
+
+
+class Exchange(Responder):
     """One request and its answer.
 
     Args:
         protocol: The connection.
         native: The application.
-        request: The request.
         keep_alive: Whether the connection may go on after it.
     """
 
-    __slots__ = ("_done", "_keep_alive", "_native", "_protocol", "_request", "_turn")
+    def __init__(self, protocol: Protocol, native: NativeEngine, keep_alive: bool) -> None:
+        self.protocol = protocol
+        self.native = native
+        self.keep_alive = keep_alive
+        self.request: HeadRequest | None = None
+        self.turn: Any = None
+        self.done = False
 
-    def __init__(
-        self, protocol: Protocol, native: NativeEngine, request: Request, keep_alive: bool
-    ) -> None:
-        self._protocol = protocol
-        self._native = native
-        self._request = request
-        self._keep_alive = keep_alive
-        self._turn: Any = None
-        self._done = False
-
-    def begin(self, body: bytes) -> None:
+    def begin(self, request: HeadRequest, body: bytes) -> None:
         """Give the request to the engine.
 
         Args:
-            body: The body of the request.
+            request: The request.
+            body: Its body.
         """
-        protocol = self._protocol
-        request = HeadRequest(
-            self._request,
-            self._native.front_door,
-            protocol.client,
-            protocol.scheme == "https",
-        )
-        self._turn = turn = self._native.engine.begin(request, self)
-        if isinstance(turn, PostRequest) and turn.feed(body):
-            turn.finish()
+        self.request = request
+        turn = self.native.engine.begin(request, self)
+        if not self.done:
+            self.turn = turn
+        if isinstance(turn, PostRequest):
+            post = turn
+            if post.feed(body):
+                post.finish()
 
     def respond(self, status: int, headers: Any, body: bytes) -> None:
         """Answer (called by the engine)."""
-        if self._done:
+        if self.done:
             return
-        self._done = True
-        self._turn = None
-        front_door = self._native.front_door
-        parts = [_STATUS[status], front_door.default_lines(), self._native.lines(headers)]
-        if status != HTTPStatus.NO_CONTENT:
+        self.done = True
+        self.turn = None
+        native = self.native
+        parts = [_STATUS[status], native.front_door.default_lines(), native.lines(headers)]
+        if status != 204:  # No Content
             parts.append(b"content-length: %d\r\n" % len(body))
-        if not self._keep_alive:
+        if not self.keep_alive:
             parts.append(b"connection: close\r\n")
         parts.append(b"\r\n")
         parts.append(body)
-        protocol = self._protocol
+        protocol = self.protocol
         protocol.transport.write(b"".join(parts))
         if protocol.access_log:
-            self._log(status)
-        protocol.end_native(self._keep_alive)
+            self.log(status)
+        protocol.end_native(self.keep_alive)
 
-    def _log(self, status: int) -> None:
+    def log(self, status: int) -> None:
         """Log the request, as uvicorn does."""
-        protocol = self._protocol
-        request = self._request
-        client, _ = self._native.front_door.client_of(request, protocol.client, "http")
-        path, _, query = request.path.partition("?")
+        protocol = self.protocol
+        request = self.request
+        assert request is not None
+        client = request.client if protocol.front_door.proxies is not None else protocol.client
+        path, _, query = request.target.partition("?")
         protocol.access_logger.info(
             '%s - "%s %s HTTP/%s" %d',
             address(client),
             request.method,
             quote(unquote(path)) + ("?" + query if query else ""),
-            request.protocol.rpartition("/")[2],
+            "1.1",
             status,
         )
 
     def close_after(self) -> None:
         """Let the answer be the last of its connection."""
-        self._keep_alive = False
+        self.keep_alive = False
 
     def lost(self) -> None:
         """Take note that the client has gone."""
-        self._done = True
-        turn, self._turn = self._turn, None
+        self.done = True
+        turn, self.turn = self.turn, None
         if turn is not None:
             turn.lost()
 
@@ -210,32 +276,31 @@ class EngineOwner(HeadRequest):
         driver: The connection.
     """
 
-    __slots__ = ("driver",)
-
     def __init__(self, request: Request, front_door: FrontDoor, client: Any, secure: bool) -> None:
-        super().__init__(request, front_door, client, secure)
+        super().__init__(
+            request.method, request.path, None, request.head, front_door, client, secure
+        )
         self.driver: Any = None
 
     def http_request(self, request: Request) -> HeadRequest:
         """Return the request as the engine wants it (called by the opening handshake)."""
-        self.request = request
+        self.head = request.head
+        self.fields = request.fields
         return self
 
     def connection_started(self, driver: Any) -> None:
         """Log the opening, as uvicorn does (called by the connection)."""
-        logger = self._site.logger
+        logger = self.site.logger
         if not logger.isEnabledFor(logging.INFO):
             return
-        request = self.request
-        client, _ = self._site.client_of(request, self._client, "ws")
-        path, _, query = request.path.partition("?")
+        client, _ = self.site.client_of(self.request(), self.peer, "ws")
+        path, _, query = self.target.partition("?")
         path = quote(unquote(path)) + ("?" + query if query else "")
         logger.info('%s - "WebSocket %s" [accepted]', address(client), path)
-        request.compact()
 
     def connection_ended(self, driver: Any) -> None:
         """Forget the connection (called by it)."""
-        self._site.connections.discard(self)
+        self.site.connections.discard(self)
         self.driver = None
 
     def shutdown(self) -> None:

@@ -35,7 +35,7 @@ from ..websocket.options import Options, queue_limits
 from .asgi import HANDOVER, AsgiConnection, address, take_over
 from .endpoint import Endpoint, Session, find_endpoint
 from .handshake import Offer, challenge_size, render_lines
-from .polling import EngineOwner, Exchange, NativeEngine, native_engine
+from .polling import EngineOwner, Exchange, HeadBlock, NativeEngine, native_engine
 from .settings import Settings
 
 __all__ = ["FrontDoor", "Protocol"]
@@ -214,6 +214,9 @@ class Protocol(HttpToolsProtocol):
         self._in_message = False
         self._exchange: Exchange | None = None
         self._held = b""
+        # The headers of the last two requests of an engine, which are likely to come again.
+        self.block: HeadBlock | None = None
+        self.other_block: HeadBlock | None = None
 
     # The transport's side
 
@@ -305,7 +308,8 @@ class Protocol(HttpToolsProtocol):
             rest: What stands behind it, and has to wait.
         """
         self._unset_keepalive_if_required()
-        self.front_door.loop_state.timers.cancel(self)
+        # The deadline is only forgotten: it will be set again, and then need not be filed anew.
+        self.due = 0.0
         self.server_state.total_requests += 1
         self._exchange = exchange
         self._held = rest
@@ -489,8 +493,8 @@ class Protocol(HttpToolsProtocol):
 
     def _hand_over(self, driver: Any) -> None:
         """Make a driver the transport's protocol object."""
-        # This object has done its duty, but its parser refers to it, and so does uvloop, which keeps
-        # the method of the last protocol object that had one called data_received.
+        # This object has done its duty, but its parser refers to it, and so does uvloop, which
+        # keeps the method of the last protocol object that had one called data_received.
         self.parser = None  # type: ignore[assignment]  # as uvicorn does
         self.transport.set_protocol(_NOBODY)
         take_over(

@@ -1,0 +1,19 @@
+"""Types for compiling host.py."""
+
+from ..websocket.loopstate cimport LoopState
+from .session cimport Session, SessionHost
+
+
+cdef class LoopHost(SessionHost):
+    cdef readonly object logger
+    cdef LoopState shared
+    cdef object monitor
+    cdef list unflushed
+
+    cpdef object bind(self)
+    cpdef double now(self) except? -1
+    cpdef double lag(self) except? -1
+    cpdef object schedule(self, Session session, double due)
+    cpdef object cancel(self, Session session)
+    cpdef object flush_soon(self, Session session)
+    cpdef object flush_all(self)

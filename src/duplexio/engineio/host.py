@@ -1,0 +1,81 @@
+# cython: annotation_typing=False, binding=False, embedsignature=True
+"""The host of sessions on an event loop: what they ask for often, and so is compiled."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ..websocket.loopstate import LoopState, loop_state
+from .lag import LagMonitor
+from .session import Session, SessionHost
+
+__all__ = ["LoopHost"]
+
+
+class LoopHost(SessionHost):
+    """Tells sessions the time of the event loop that first asks for it.
+
+    Args:
+        logger: Where a blocked loop is logged.
+    """
+
+    def __init__(self, logger: Any) -> None:
+        self.logger = logger
+        self.shared: LoopState | None = None
+        self.monitor: LagMonitor | None = None
+        self.unflushed: list[Session] = []
+
+    def bind(self) -> None:
+        """Stay with the event loop that is running."""
+        self.shared = loop_state(asyncio.get_running_loop())
+        self.monitor = LagMonitor(self.shared.loop, self.logger)
+
+    @property
+    def loop_state(self) -> LoopState:
+        """What the connections of the event loop share."""
+        if self.shared is None:
+            self.bind()
+        assert self.shared is not None
+        return self.shared
+
+    @property
+    def lag_monitor(self) -> LagMonitor:
+        """Measures how long the event loop was blocked."""
+        if self.monitor is None:
+            self.bind()
+        assert self.monitor is not None
+        return self.monitor
+
+    def now(self) -> float:
+        """Return the time of the event loop."""
+        if self.shared is None:
+            self.bind()
+        assert self.shared is not None
+        return self.shared.loop.time()
+
+    def lag(self) -> float:
+        """Return for how many seconds, in all, the event loop was blocked so far."""
+        return 0.0 if self.monitor is None else self.monitor.current()
+
+    def schedule(self, session: Session, due: float) -> None:
+        """Have the session called when a time has come."""
+        if self.shared is not None:
+            self.shared.timers.schedule(session, due)
+
+    def cancel(self, session: Session) -> None:
+        """Forget the time."""
+        if self.shared is not None:
+            self.shared.timers.cancel(session)
+
+    def flush_soon(self, session: Session) -> None:
+        """Have the session flushed at the end of this turn of the loop."""
+        if not self.unflushed and self.shared is not None:
+            self.shared.loop.call_soon(self.flush_all)
+        self.unflushed.append(session)
+
+    def flush_all(self) -> None:
+        """Flush the sessions that wait for it."""
+        unflushed, self.unflushed = self.unflushed, []
+        for session in unflushed:
+            session.flush()

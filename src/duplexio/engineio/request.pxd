@@ -1,0 +1,38 @@
+"""Types for compiling request.py."""
+
+
+cdef class Query:
+    cdef public int protocol
+    cdef public str transport
+    cdef public str sid
+    cdef public str script
+    cdef public bint b64
+
+
+cpdef Query parse_query(str text)
+
+
+cdef class HttpRequest:
+    cdef readonly str method
+    cdef object built_environ
+
+    cpdef str query_string(self)
+    cpdef object header(self, str name)
+
+
+cdef class ScopeRequest(HttpRequest):
+    cdef object given_scope
+
+
+cdef class HeadRequest(HttpRequest):
+    cdef public str target
+    cdef public object fields
+    cdef public bytes head
+    cdef readonly object site
+    cdef readonly object peer
+    cdef readonly bint secure
+    cdef object built_scope
+
+    cpdef object request(self)
+    cpdef object compact(self)
+    cpdef object make_scope(self)
