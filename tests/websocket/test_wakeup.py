@@ -55,6 +55,15 @@ async def test_in_the_next_turn():
     assert not wakeup.cancelled()
 
 
+async def test_inside_of_another_task_it_is_the_next_turn():
+    wakeup, notes = Wakeup(asyncio.get_running_loop()), []
+    task = await start(wakeup, notes)
+    wakeup.wake(True)
+    assert notes == []
+    await task
+    assert notes == ["inside"]
+
+
 async def test_woken_before_it_is_awaited():
     wakeup, notes = Wakeup(asyncio.get_running_loop()), []
     wakeup.wake(True)

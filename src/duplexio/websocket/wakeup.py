@@ -50,8 +50,8 @@ class Wakeup:
         """Let the waiting task go on.
 
         Args:
-            at_once: Whether it may go on before this returns, which is only allowed while no task
-                is running in the loop.
+            at_once: Whether it may go on before this returns. While a task is running in the loop,
+                as when a transport delivers bytes from within a call, it goes on soon after.
         """
         if self.finished:
             return
@@ -61,7 +61,12 @@ class Wakeup:
         if callback is None:
             return
         if at_once and context is not None:
-            context.run(callback, self)
+            try:
+                context.run(callback, self)
+            except RuntimeError:
+                # A task is running, and asyncio refused to enter another. (What the task itself
+                # raises does not come here.)
+                self.loop.call_soon(callback, self, context=context)
         else:
             self.loop.call_soon(callback, self, context=context)
 
