@@ -173,8 +173,6 @@ class Bridge(ConnectionHandler):
         if code == CloseCode.NO_STATUS_RCVD:
             code = CloseCode.NORMAL_CLOSURE
         self._put({"type": "websocket.close", "code": int(code), "reason": reason}, 0)
-        # The answer to the close frame, in place of the client's, which ASGI does not show.
-        self._loop.call_soon(self._feed, self._peer.output.take())
 
     # What the connection calls of an asyncio.Transport
 
@@ -186,6 +184,9 @@ class Bridge(ConnectionHandler):
         """Take bytes of the connection."""
         if data and not self._ended:
             self._peer.receive(bytearray(data))
+            if self._peer.output.size():
+                # A pong, or the answer to a close frame, which ASGI does not show.
+                self._loop.call_soon(self._feed, self._peer.output.take())
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Take the number of bytes that may wait."""
