@@ -193,7 +193,8 @@ class TestFlags:
             assert caught.value.response.status_code == 503
 
     def test_limit_max_requests(self):
-        with running(uvicorn(APP, "--limit-max-requests", "2")) as server:
+        environ = {"DUPLEXIO_CLOSE_TIMEOUT": "0.1"}  # this client does not answer close frames
+        with running(uvicorn(APP, "--limit-max-requests", "2"), environ=environ) as server:
             for _ in range(2):
                 with server.socket() as sock:
                     sock.sendall(handshake("/leave-later"))
