@@ -7,8 +7,53 @@ used.
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+from . import exceptions as exceptions
+
+if TYPE_CHECKING:
+    from .adapter import Adapter as Adapter
+    from .asgi import ASGIApp as ASGIApp
+    from .exceptions import (
+        BadNamespaceError as BadNamespaceError,
+    )
+    from .exceptions import (
+        ClientGoneError as ClientGoneError,
+    )
+    from .exceptions import (
+        ConnectionError as ConnectionError,
+    )
+    from .exceptions import (
+        ConnectionRefusedError as ConnectionRefusedError,
+    )
+    from .exceptions import (
+        DisconnectedError as DisconnectedError,
+    )
+    from .exceptions import (
+        LimitExceededError as LimitExceededError,
+    )
+    from .exceptions import (
+        PacketError as PacketError,
+    )
+    from .exceptions import (
+        PayloadError as PayloadError,
+    )
+    from .exceptions import (
+        SocketIOError as SocketIOError,
+    )
+    from .exceptions import (
+        TimeoutError as TimeoutError,
+    )
+    from .hub import NO_ACK as NO_ACK
+    from .limits import Limits as Limits
+    from .middleware import ConnectRequest as ConnectRequest
+    from .middleware import Event as Event
+    from .namespace import AsyncNamespace as AsyncNamespace
+    from .server import AsyncServer as AsyncServer
 
 _MODULES = {
+    "adapter": ("Adapter",),
+    "asgi": ("ASGIApp",),
     "exceptions": (
         "BadNamespaceError",
         "ClientGoneError",
@@ -21,6 +66,11 @@ _MODULES = {
         "SocketIOError",
         "TimeoutError",
     ),
+    "hub": ("NO_ACK",),
+    "limits": ("Limits",),
+    "middleware": ("ConnectRequest", "Event"),
+    "namespace": ("AsyncNamespace",),
+    "server": ("AsyncServer",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -15,7 +15,7 @@ from .exceptions import PacketError
 from .packets import CONNECT_ERROR
 from .values import OPAQUE, normalize, scan
 
-__all__ = ["MsgpackPacket", "decode_msgpack", "encode_msgpack"]
+__all__ = ["MsgpackPacket", "MsgpackSerializer", "decode_msgpack", "encode_msgpack"]
 
 # Milliseconds that a Date of JavaScript can have.
 _MAX_DATE = 8_640_000_000_000_000
@@ -93,6 +93,24 @@ def decode_msgpack(message: bytes) -> MsgpackPacket:
     elif type(number) is not int or not 0 <= number < 1 << 53:
         raise PacketError("the id of a packet is a whole number")
     return MsgpackPacket(kind, namespace, number, packet.get("data"))
+
+
+class MsgpackSerializer:
+    """A serializer: writes packets into messages, and reads them."""
+
+    def encode(self, kind: int, namespace: str, id: int, data: Any, absent: bool) -> bytes | str:
+        """Write a packet; see :func:`encode_msgpack`."""
+        return encode_msgpack(kind, namespace, id, data, absent)
+
+    def decode(self, message: bytes | str) -> MsgpackPacket:
+        """Read a packet; see :func:`decode_msgpack`.
+
+        Raises:
+            PacketError: It is no packet.
+        """
+        if isinstance(message, str):
+            raise PacketError("a text message came where MessagePack was expected")
+        return decode_msgpack(message)
 
 
 def _extension(code: int, data: memoryview) -> Any:

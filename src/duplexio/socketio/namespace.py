@@ -1,0 +1,163 @@
+"""Class namespaces: the handlers of a namespace as methods ``on_…`` of a class."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from .server import AsyncServer
+
+__all__ = ["AsyncNamespace", "BaseNamespace"]
+
+
+class BaseNamespace:
+    """What class namespaces have in common.
+
+    Args:
+        namespace: The namespace; ``None`` for ``/``, ``"*"`` for all, or a pattern of namespaces.
+            Methods of the latter two are given the namespace as their first argument.
+    """
+
+    def __init__(self, namespace: str | re.Pattern[str] | None = None) -> None:
+        self.namespace: Any = namespace or "/"
+
+    def is_asyncio_based(self) -> bool:
+        """Return whether methods may be coroutine functions."""
+        return False
+
+    async def trigger_event(self, event: Any, *args: Any) -> Any:
+        """Call the method of an event; to be overridden by those who dispatch in another way.
+
+        Args:
+            event: Name of the event.
+            args: What the method is called with.
+        """
+        method = getattr(self, f"on_{event}", None)
+        if method is None:
+            return None
+        result = method(*args)
+        return await result if inspect.isawaitable(result) else result
+
+
+class AsyncNamespace(BaseNamespace):
+    """The handlers of a namespace on an :class:`.AsyncServer`, as methods.
+
+    The methods ``on_connect``, ``on_disconnect`` and ``on_…`` for other events may be functions or
+    coroutine functions.
+
+    Example:
+        >>> class Chat(AsyncNamespace):
+        ...     async def on_say(self, sid, text):
+        ...         await self.emit("said", text, skip_sid=sid)
+        >>> Chat("/chat").namespace
+        '/chat'
+    """
+
+    _server: AsyncServer | None = None
+
+    def is_asyncio_based(self) -> bool:
+        """Return ``True``."""
+        return True
+
+    def _set_server(self, server: AsyncServer) -> None:
+        self._server = server
+
+    @property
+    def server(self) -> AsyncServer:
+        """The server that this is registered on."""
+        if self._server is None:
+            raise UsageError(
+                f"{type(self).__name__} is not registered; call server.register_namespace first"
+            )
+        return self._server
+
+    async def emit(
+        self,
+        event: Any,
+        data: Any = None,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        namespace: str | None = None,
+        callback: Any = None,
+        ignore_queue: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Emit an event; see :meth:`.AsyncServer.emit`."""
+        await self.server.emit(
+            event,
+            data,
+            to=to,
+            room=room,
+            skip_sid=skip_sid,
+            namespace=namespace or self.namespace,
+            callback=callback,
+            ignore_queue=ignore_queue,
+            **kwargs,
+        )
+
+    async def send(
+        self,
+        data: Any,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        namespace: str | None = None,
+        callback: Any = None,
+        ignore_queue: bool = False,
+    ) -> None:
+        """Emit the event ``message``; see :meth:`.AsyncServer.send`."""
+        await self.emit("message", data, to, room, skip_sid, namespace, callback, ignore_queue)
+
+    async def call(
+        self,
+        event: Any,
+        data: Any = None,
+        to: str | None = None,
+        sid: str | None = None,
+        namespace: str | None = None,
+        timeout: float | None = 60,
+        ignore_queue: bool = False,
+    ) -> Any:
+        """Emit an event and wait for the answer; see :meth:`.AsyncServer.call`."""
+        return await self.server.call(
+            event, data, to, sid, namespace or self.namespace, timeout, ignore_queue
+        )
+
+    async def enter_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
+        """Put a client into a room; see :meth:`.AsyncServer.enter_room`."""
+        await self.server.enter_room(sid, room, namespace or self.namespace)
+
+    async def leave_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
+        """Take a client out of a room; see :meth:`.AsyncServer.leave_room`."""
+        await self.server.leave_room(sid, room, namespace or self.namespace)
+
+    async def close_room(self, room: Any, namespace: str | None = None) -> None:
+        """Take all clients out of a room; see :meth:`.AsyncServer.close_room`."""
+        await self.server.close_room(room, namespace or self.namespace)
+
+    def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
+        """Return the rooms of a client; see :meth:`.AsyncServer.rooms`."""
+        return self.server.rooms(sid, namespace or self.namespace)
+
+    async def get_session(self, sid: str, namespace: str | None = None) -> dict[str, Any]:
+        """Return the application's data about a client; see :meth:`.AsyncServer.get_session`."""
+        return await self.server.get_session(sid, namespace or self.namespace)
+
+    async def save_session(
+        self, sid: str, session: dict[str, Any], namespace: str | None = None
+    ) -> None:
+        """Store the application's data about a client; see :meth:`.AsyncServer.save_session`."""
+        await self.server.save_session(sid, session, namespace or self.namespace)
+
+    def session(self, sid: str, namespace: str | None = None) -> Any:
+        """Return a context manager of that data; see :meth:`.AsyncServer.session`."""
+        return self.server.session(sid, namespace or self.namespace)
+
+    async def disconnect(self, sid: str, namespace: str | None = None) -> None:
+        """Disconnect a client; see :meth:`.AsyncServer.disconnect`."""
+        await self.server.disconnect(sid, namespace or self.namespace)

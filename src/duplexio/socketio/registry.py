@@ -1,0 +1,238 @@
+"""Which handler is responsible for what.
+
+The order is python-socketio's: handlers of the namespace before those of patterns and of ``"*"``,
+in each the one of the event before the one of ``"*"``; after them the class namespaces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import re
+from typing import Any
+
+from .handlers import (
+    EVENT_NAMESPACE_SID,
+    EVENT_SID,
+    NAMESPACE_SID,
+    SID,
+    Function,
+    Handler,
+    Routes,
+)
+from .namespace import BaseNamespace
+from .typed import make_payload
+
+__all__ = ["ALL", "RESERVED", "Registry"]
+
+#: The name of all events, and of all namespaces.
+ALL = "*"
+
+#: The events that the server itself tells of.
+RESERVED = ("connect", "disconnect")
+
+Namespace = str | re.Pattern[str]
+
+
+class Registry:
+    """The handlers of a server.
+
+    Attributes:
+        version: Changes with every change.
+        handlers: Functions by namespace and event.
+        objects: Class namespaces by their namespaces.
+        event_middleware: What events go through, with the namespace of each.
+        connect_middleware: What clients that connect go through, with the namespace of each.
+    """
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.handlers: dict[Namespace, dict[Any, Function]] = {}
+        self.objects: dict[Namespace, Any] = {}
+        self.event_middleware: list[tuple[Namespace, Function]] = []
+        self.connect_middleware: list[tuple[Namespace, Function]] = []
+        self._payloads: dict[Function, bool] = {}
+
+    def add(
+        self,
+        event: Any,
+        namespace: Namespace,
+        function: Function,
+        run_in_thread: bool = False,
+        validate: bool = False,
+    ) -> None:
+        """Add a handler, in place of the one that was there.
+
+        Args:
+            event: Name of the event, or :data:`ALL`.
+            namespace: The namespace, a pattern of namespaces, or :data:`ALL`.
+            function: The handler.
+            run_in_thread: Whether to run it in a thread.
+            validate: Whether hints of plain types are checked, too.
+        """
+        if run_in_thread:
+            function = in_thread(function)
+        self._payloads[function] = validate
+        self.handlers.setdefault(namespace, {})[event] = function
+        self.version += 1
+
+    def add_object(self, namespace: Namespace, instance: Any) -> None:
+        """Add a class namespace.
+
+        Args:
+            namespace: The namespace, a pattern of namespaces, or :data:`ALL`.
+            instance: Has methods ``on_…`` and ``trigger_event``.
+        """
+        self.objects[namespace] = instance
+        self.version += 1
+
+    def knows(self, namespace: str) -> bool:
+        """Tell whether there are handlers for a namespace, other than for all.
+
+        Args:
+            namespace: The namespace.
+        """
+        if namespace in self.handlers or namespace in self.objects:
+            return namespace != ALL
+        return any(
+            isinstance(key, re.Pattern) and key.fullmatch(namespace)
+            for key in (*self.handlers, *self.objects)
+        )
+
+    def routes(self, namespace: str) -> Routes:
+        """Return which handlers are those of a namespace.
+
+        Args:
+            namespace: The namespace.
+        """
+        routes = Routes(self.version)
+        levels = _levels(self.handlers, namespace)
+        objects = _levels(self.objects, namespace)
+        instance, shared = objects[0] if objects else (None, False)
+        names = {name for handlers, _ in levels for name in handlers}
+        if instance is not None:
+            names.update(
+                name[3:] for name in dir(instance) if name.startswith("on_") and len(name) > 3
+            )
+        for name in names - {ALL}:
+            handler = self._resolve(name, levels, instance, shared)
+            if handler is None:
+                continue
+            if name == "connect":
+                routes.connect = handler
+            elif name == "disconnect":
+                routes.disconnect = handler
+            else:
+                routes.events[name] = handler
+                routes.typed = routes.typed or handler.payload is not None
+        routes.fallback = self._resolve(ALL, levels, instance, shared)
+        if instance is not None and _overrides_trigger(instance):
+            for name in RESERVED:
+                if getattr(routes, name) is None:
+                    setattr(routes, name, self._resolve(name, levels, instance, shared))
+        if routes.fallback is not None and routes.fallback.payload is not None:
+            routes.typed = True
+        routes.event_middleware = tuple(_matching(self.event_middleware, namespace))
+        routes.connect_middleware = tuple(_matching(self.connect_middleware, namespace))
+        return routes
+
+    def _resolve(self, name: Any, levels: Any, instance: Any, shared: bool) -> Handler | None:
+        for handlers, general in levels:
+            if name in handlers and name != ALL:
+                return self._handler(name, handlers[name], NAMESPACE_SID if general else SID)
+            if ALL in handlers and name not in RESERVED:
+                style = EVENT_NAMESPACE_SID if general else EVENT_SID
+                return self._handler(name, handlers[ALL], style)
+        if instance is None:
+            return None
+        if _overrides_trigger(instance):
+            style = EVENT_NAMESPACE_SID if shared else EVENT_SID
+            return self._handler(name, instance.trigger_event, style, checked=False)
+        method = None if name == ALL else getattr(instance, f"on_{name}", None)
+        if method is None:
+            # As python-socketio, which acknowledges what a class namespace has no method for.
+            return Handler(_ignore, SID) if name not in RESERVED else None
+        return self._handler(name, method, NAMESPACE_SID if shared else SID)
+
+    def _handler(self, name: Any, function: Function, style: int, checked: bool = True) -> Handler:
+        front = (1, 2, 2, 3)[style]
+        if name == "connect":
+            return Handler(function, style, arity(function, front, 2))
+        if name == "disconnect":
+            return Handler(function, style, arity(function, front, 1))
+        payload = None
+        if checked:
+            validate = self._payloads.get(function, getattr(function, "validate", False))
+            payload = make_payload(function, front, validate)
+        return Handler(function, style, -1, payload)
+
+
+def arity(function: Function, front: int, most: int) -> int:
+    """Return how many arguments a function takes behind those in front.
+
+    Args:
+        function: The function.
+        front: How many come in front.
+        most: How many there are.
+
+    Example:
+        >>> arity(lambda sid, environ: None, 1, 2)
+        1
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return most
+    for count in range(most, -1, -1):
+        try:
+            signature.bind(*range(front + count))
+        except TypeError:
+            continue
+        return count
+    return most
+
+
+def in_thread(function: Function) -> Function:
+    """Return a coroutine function that runs a function in a thread.
+
+    Args:
+        function: The function.
+    """
+
+    @functools.wraps(function)
+    async def run(*args: Any) -> Any:
+        return await asyncio.to_thread(function, *args)
+
+    return run
+
+
+def _levels(table: dict[Any, Any], namespace: str) -> list[tuple[Any, bool]]:
+    """Return what is registered for a namespace, and whether for others too, the nearest first."""
+    found: list[tuple[Any, bool]] = []
+    if namespace in table and namespace != ALL:
+        found.append((table[namespace], False))
+    found += [
+        (value, True)
+        for key, value in table.items()
+        if isinstance(key, re.Pattern) and key.fullmatch(namespace)
+    ]
+    if ALL in table:
+        found.append((table[ALL], True))
+    return found
+
+
+def _matching(middleware: list[tuple[Namespace, Function]], namespace: str) -> list[Function]:
+    return [
+        function
+        for key, function in middleware
+        if (key.fullmatch(namespace) if isinstance(key, re.Pattern) else key in (namespace, ALL))
+    ]
+
+
+def _overrides_trigger(instance: Any) -> bool:
+    return type(instance).trigger_event is not BaseNamespace.trigger_event
+
+
+def _ignore(*args: Any) -> None:
+    """Handle an event that a class namespace has no method for."""

@@ -1,0 +1,848 @@
+"""The Socket.IO server, with python-socketio's names, arguments and behaviour."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import logging
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+from ..engineio.options import Logger
+from ..engineio.request import HttpRequest
+from ..engineio.server import AsyncServer as EngineServer
+from ..engineio.session import PARSE_ERROR, PING_TIMEOUT, SERVER_SHUTDOWN, Session
+from ..engineio.session import TRANSPORT_CLOSE as _TRANSPORT_CLOSE
+from ..engineio.session import TRANSPORT_ERROR as _TRANSPORT_ERROR
+from ..errors import UsageError
+from .adapter import Adapter
+from .connection import (
+    CLIENT_DISCONNECT,
+    CONNECTED,
+    GONE,
+    SERVER_DISCONNECT,
+    Client,
+    Connection,
+)
+from .exceptions import ClientGoneError, LimitExceededError, TimeoutError
+from .hub import Hub
+from .limits import Limits
+from .msgpack import MsgpackSerializer
+from .packets import DISCONNECT
+from .registry import ALL, Registry
+from .values import Json
+
+__all__ = ["AsyncServer"]
+
+#: Emits after which the event loop gets a turn, since they do not wait for the clients.
+EMITS_PER_TURN = 64
+
+Namespace = str | re.Pattern[str]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class AsyncServer:
+    """A Socket.IO server for asyncio, for clients of all versions.
+
+    Args:
+        client_manager: What carries events between servers; there is none yet, so only ``None``.
+        logger: ``True`` to log what happens, or a logger.
+        serializer: ``"default"`` for text, ``"msgpack"``, or a class (or an instance) with the
+            methods of :class:`.msgpack.MsgpackSerializer`. All clients have to use the same.
+        json: A module with ``dumps`` and ``loads``, in place of our own.
+        async_handlers: ``True`` lets the handlers of one client overlap, which start in the order
+            of its messages; with ``False`` each ends before the next one starts.
+        always_connect: Whether clients are told that they are connected before the ``connect``
+            handler has run; those that it refuses are disconnected again.
+        namespaces: Namespaces that clients may connect to, beside those that have handlers;
+            ``"*"`` for all.
+        connect_timeout: Seconds that a client may take to connect to a namespace.
+        engineio_logger: ``logger`` of the Engine.IO server.
+        kwargs: Limits, which are the attributes of :class:`.limits.Limits`, and the arguments of
+            :class:`duplexio.engineio.AsyncServer`: ``cors_allowed_origins``, ``ping_interval``,
+            ``max_http_buffer_size``, ``transports``, ``cookie``, …
+
+    Attributes:
+        eio: The Engine.IO server.
+        registry: The handlers.
+        hub: What the connections share; its ``counters`` tell how often each limit was reached.
+
+    Raises:
+        UsageError: An argument is wrong.
+
+    Example:
+        >>> sio = AsyncServer(cors_allowed_origins="https://example.com")
+        >>> @sio.event
+        ... async def add(sid, a: int, b: int):
+        ...     return a + b
+    """
+
+    class reason:
+        """Why a client has left, as the ``disconnect`` handler is told."""
+
+        CLIENT_DISCONNECT = CLIENT_DISCONNECT
+        SERVER_DISCONNECT = SERVER_DISCONNECT
+        PING_TIMEOUT = PING_TIMEOUT
+        TRANSPORT_CLOSE = _TRANSPORT_CLOSE
+        TRANSPORT_ERROR = _TRANSPORT_ERROR
+        PARSE_ERROR = PARSE_ERROR
+        SERVER_SHUTDOWN = SERVER_SHUTDOWN
+
+    reserved_events = ("connect", "disconnect")
+
+    def __init__(
+        self,
+        client_manager: None = None,
+        logger: bool | Logger = False,
+        serializer: Any = "default",
+        json: Any = None,
+        async_handlers: bool = True,
+        always_connect: bool = False,
+        namespaces: str | list[str] | None = None,
+        connect_timeout: float = 45.0,
+        engineio_logger: bool | Logger = False,
+        **kwargs: Any,
+    ) -> None:
+        if client_manager is not None:
+            raise UsageError("client_manager has to be None: this server works alone")
+        names = Limits.__dataclass_fields__
+        limits = Limits(**{name: kwargs.pop(name) for name in list(kwargs) if name in names})
+        self.eio = EngineServer(logger=engineio_logger, **kwargs)
+        self.engine = self.eio.engine
+        self.engine.acceptor = self._accept
+        self.registry = Registry()
+        self.logger = make_logger(logger)
+        self.async_handlers = async_handlers
+        self.always_connect = always_connect
+        self.namespaces: Any = namespaces or ["/"]
+        if isinstance(self.namespaces, str) and self.namespaces != ALL:
+            self.namespaces = [self.namespaces]
+        self.hub = hub = Hub(self, self.engine, self.registry, limits)
+        hub.serial = not async_handlers
+        hub.always_connect = always_connect
+        hub.connect_timeout = connect_timeout
+        hub.serializer = make_serializer(serializer)
+        hub.logger = self.logger
+        if json is not None:
+            codec = Json(json)
+            hub.encode, hub.decode = codec.encode, codec.decode
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._emits = 0
+        self._posted: deque[tuple[Any, ...]] = deque()
+        self._posted_lock = threading.Lock()
+
+    # Handlers
+
+    @property
+    def async_mode(self) -> str:
+        """``"asgi"``."""
+        return "asgi"
+
+    def is_asyncio_based(self) -> bool:
+        """Return ``True``."""
+        return True
+
+    @overload
+    def on(
+        self,
+        event: Any,
+        handler: None = None,
+        namespace: Namespace | None = None,
+        *,
+        run_in_thread: bool = False,
+        validate: bool = False,
+    ) -> Callable[[Function], Function]: ...
+
+    @overload
+    def on(
+        self,
+        event: Any,
+        handler: Callable[..., Any],
+        namespace: Namespace | None = None,
+        *,
+        run_in_thread: bool = False,
+        validate: bool = False,
+    ) -> None: ...
+
+    def on(
+        self,
+        event: Any,
+        handler: Callable[..., Any] | None = None,
+        namespace: Namespace | None = None,
+        *,
+        run_in_thread: bool = False,
+        validate: bool = False,
+    ) -> Any:
+        """Register the handler of an event.
+
+        A handler is called with the client's id and the arguments of the event; what it returns
+        acknowledges the event. That of ``connect`` is called with the id, ``environ`` and what the
+        client says about itself; that of ``disconnect`` with the id and the reason. (Either may
+        take fewer.) A handler for ``"*"`` gets the name of the event first; one for a pattern of
+        namespaces or ``"*"`` gets the namespace before the id.
+
+        Args:
+            event: The name, a string or a number; ``"*"`` for all that have no handler.
+            handler: A function or coroutine function; without it, this is a decorator.
+            namespace: The namespace, by default ``/``; ``"*"`` for all; or a pattern, which
+                makes all namespaces that match it available.
+            run_in_thread: Whether the handler, a function that blocks, runs in a thread.
+            validate: Whether hints of plain types and TypedDicts are checked, as those of Structs,
+                dataclasses and pydantic models always are.
+
+        Example:
+            >>> sio = AsyncServer()
+            >>> @sio.on("my message")
+            ... async def on_message(sid, data):
+            ...     await sio.emit("reply", data, to=sid)
+        """
+        if handler is None:
+
+            def register(handler: Callable[..., Any]) -> Callable[..., Any]:
+                self.registry.add(event, namespace or "/", handler, run_in_thread, validate)
+                return handler
+
+            return register
+        self.registry.add(event, namespace or "/", handler, run_in_thread, validate)
+        return None
+
+    @overload
+    def event(self, handler: Function, /) -> Function: ...
+
+    @overload
+    def event(
+        self,
+        namespace: Namespace | None = None,
+        *,
+        run_in_thread: bool = False,
+        validate: bool = False,
+    ) -> Callable[[Function], Function]: ...
+
+    def event(self, *args: Any, **kwargs: Any) -> Any:
+        """Register the handler of the event that has the name of the function (a decorator).
+
+        Args:
+            args: The function; or the arguments of :meth:`on` behind the handler.
+            kwargs: The same.
+
+        Example:
+            >>> sio = AsyncServer()
+            >>> @sio.event(namespace="/chat")
+            ... def say(sid, text):
+            ...     return "ok"
+        """
+        if len(args) == 1 and not kwargs and callable(args[0]):
+            return self.on(args[0].__name__)(args[0])
+
+        def register(handler: Callable[..., Any]) -> Any:
+            return self.on(handler.__name__, None, *args, **kwargs)(handler)
+
+        return register
+
+    def register_namespace(self, namespace_handler: Any) -> None:
+        """Register a class namespace.
+
+        Args:
+            namespace_handler: An instance of a class that derives from :class:`.AsyncNamespace`.
+
+        Raises:
+            UsageError: It is something else.
+        """
+        from .namespace import BaseNamespace
+
+        if not isinstance(namespace_handler, BaseNamespace):
+            raise UsageError(
+                f"{namespace_handler!r} is no namespace; expected an instance of AsyncNamespace"
+            )
+        if not namespace_handler.is_asyncio_based():
+            raise UsageError(f"{namespace_handler!r} is for servers that block")
+        namespace_handler._set_server(self)  # type: ignore[attr-defined]
+        self.registry.add_object(namespace_handler.namespace, namespace_handler)
+
+    def use_for_connections(
+        self, middleware: Function | None = None, *, namespace: Namespace = ALL
+    ) -> Any:
+        """Register what clients go through that connect, before the ``connect`` handler.
+
+        Args:
+            middleware: Called with a :class:`.middleware.ConnectRequest` and a coroutine function
+                that goes on; lets the client in by returning what that returns, and refuses it by
+                raising ``ConnectionRefusedError``. Without it, this is a decorator.
+            namespace: The namespace, a pattern, or ``"*"`` for all.
+
+        Example:
+            >>> sio = AsyncServer()
+            >>> @sio.use_for_connections
+            ... async def check(request, proceed):
+            ...     if not request.auth:
+            ...         raise socketio.ConnectionRefusedError("who are you?")
+            ...     return await proceed()
+        """
+        return self._use(self.registry.connect_middleware, middleware, namespace)
+
+    def use_for_events(
+        self, middleware: Function | None = None, *, namespace: Namespace = ALL
+    ) -> Any:
+        """Register what events go through that come from clients, before their handlers.
+
+        Args:
+            middleware: Called with an :class:`.middleware.Event` and a coroutine function that goes
+                on; what it returns acknowledges the event. Without it, this is a decorator.
+            namespace: The namespace, a pattern, or ``"*"`` for all.
+
+        Example:
+            >>> sio = AsyncServer()
+            >>> @sio.use_for_events(namespace="/admin")
+            ... async def log(event, proceed):
+            ...     print(event.sid, event.name)
+            ...     return await proceed()
+        """
+        return self._use(self.registry.event_middleware, middleware, namespace)
+
+    def _use(self, table: list[Any], middleware: Any, namespace: Namespace) -> Any:
+        def register(middleware: Function) -> Function:
+            table.append((namespace, middleware))
+            self.registry.version += 1
+            return middleware
+
+        return register if middleware is None else register(middleware)
+
+    def on_any(self, listener: Function) -> Function:
+        """Register a function that is told of all events that come (a decorator).
+
+        Args:
+            listener: Called with the name, the namespace, the client's id and the arguments.
+        """
+        self.hub.incoming += (listener,)
+        return listener
+
+    def on_any_outgoing(self, listener: Function) -> Function:
+        """Register a function that is told of all events that go (a decorator).
+
+        Args:
+            listener: Called with the name, the namespace, who gets it (``None`` for all) and the
+                arguments.
+        """
+        self.hub.outgoing += (listener,)
+        return listener
+
+    # Emitting
+
+    async def emit(
+        self,
+        event: Any,
+        data: Any = None,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        namespace: str | None = None,
+        callback: Callable[..., Any] | None = None,
+        ignore_queue: bool = False,
+        *,
+        skip_room: Any = None,
+    ) -> None:
+        """Emit an event to one client, to rooms, or to all.
+
+        Args:
+            event: The name, a string or a number.
+            data: The argument; several in a tuple; none for ``None``.
+            to: A client's id, the name of a room, or a list of them; ``None`` for all clients.
+            room: The same as ``to``.
+            skip_sid: Id of a client that does not get it, or a list of ids.
+            namespace: The namespace, by default ``/``.
+            callback: Called with the arguments of each client's acknowledgement.
+            ignore_queue: Has no effect here, since there is no queue.
+            skip_room: A room whose clients do not get it, or a list of rooms.
+
+        Raises:
+            TypeError: The data has no form that can be sent.
+        """
+        self._emit(
+            event, data, room if to is None else to, skip_sid, namespace or "/", callback, skip_room
+        )
+        self._emits += 1
+        if self._emits >= EMITS_PER_TURN:
+            self._emits = 0
+            await asyncio.sleep(0)
+
+    def emit_threadsafe(
+        self,
+        event: Any,
+        data: Any = None,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        namespace: str | None = None,
+        callback: Callable[..., Any] | None = None,
+        *,
+        skip_room: Any = None,
+    ) -> None:
+        """Emit an event from any thread.
+
+        It returns at once; events go out in the order in which each thread has emitted them. What
+        is emitted before the server has run at all reaches nobody, since nobody is connected.
+
+        Args:
+            event: As for :meth:`emit`, which the other arguments are for, too. The data must not be
+                changed afterwards.
+            data: The argument.
+            to: Who gets it.
+            room: The same.
+            skip_sid: Who does not.
+            namespace: The namespace.
+            callback: Called on the event loop.
+            skip_room: Whose clients do not get it.
+        """
+        loop = self._loop
+        if loop is None:
+            return
+        target = room if to is None else to
+        arguments = (event, data, target, skip_sid, namespace or "/", callback, skip_room)
+        with self._posted_lock:
+            first = not self._posted
+            self._posted.append(arguments)
+        if first:
+            loop.call_soon_threadsafe(self._emit_posted)
+
+    def _emit_posted(self) -> None:
+        with self._posted_lock:
+            posted, self._posted = self._posted, deque()
+        for arguments in posted:
+            try:
+                self._emit(*arguments)
+            except Exception as exc:
+                self.hub.failed(f"emit_threadsafe of {arguments[0]!r}", exc)
+
+    def _emit(
+        self,
+        event: Any,
+        data: Any,
+        to: Any,
+        skip_sid: Any,
+        namespace: str,
+        callback: Callable[..., Any] | None,
+        skip_room: Any,
+    ) -> None:
+        adapter = self.hub.adapters.get(namespace)
+        arguments = make_arguments(event, data)
+        for listener in self.hub.outgoing:
+            listener(event, namespace, to, *arguments[1:])
+        if adapter is None:
+            return
+        if to is None:
+            rooms = None
+        elif isinstance(to, list | tuple | set | frozenset):
+            rooms = to
+        else:
+            if skip_sid is None and skip_room is None and to not in adapter.rooms:
+                client: Any = adapter.members.get(to)
+                if client is not None:
+                    client.emit(arguments, callback)
+                return
+            rooms = (to,)
+        skip_sids = _as_list(skip_sid)
+        skip_rooms = _as_list(skip_room)
+        if callback is None:
+            packet = self.hub.shared_packet(namespace, arguments)
+            adapter.broadcast(packet, rooms, skip_sids, skip_rooms)
+            return
+        for each in adapter.select(rooms, skip_sids, skip_rooms):
+            client = each
+            client.emit(list(arguments), callback)
+
+    async def send(
+        self,
+        data: Any,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        namespace: str | None = None,
+        callback: Callable[..., Any] | None = None,
+        ignore_queue: bool = False,
+    ) -> None:
+        """Emit the event ``message``; the arguments are those of :meth:`emit`."""
+        await self.emit("message", data, to, room, skip_sid, namespace, callback, ignore_queue)
+
+    async def call(
+        self,
+        event: Any,
+        data: Any = None,
+        to: str | None = None,
+        sid: str | None = None,
+        namespace: str | None = None,
+        timeout: float | None = 60,
+        ignore_queue: bool = False,
+    ) -> Any:
+        """Emit an event to one client and wait for its acknowledgement.
+
+        Args:
+            event: The name.
+            data: The argument; several in a tuple.
+            to: The client's id.
+            sid: The same as ``to``.
+            namespace: The namespace, by default ``/``.
+            timeout: Seconds to wait; ``None`` for no end.
+            ignore_queue: Has no effect here.
+
+        Returns:
+            What it acknowledges with: ``None`` for nothing, a tuple for several arguments.
+
+        Raises:
+            UsageError: No client is named.
+            ClientGoneError: The client leaves meanwhile, or is not there.
+            TimeoutError: It does not answer in time.
+        """
+        target = to or sid
+        if target is None:
+            raise UsageError("call() needs one client: give its id as 'to'")
+        client = self._find(target, namespace)
+        if client is None or client.state == GONE:
+            raise ClientGoneError(f"there is no client {target!r} in {namespace or '/'!r}")
+        arguments = make_arguments(event, data)
+        for listener in self.hub.outgoing:
+            listener(event, namespace or "/", target, *arguments[1:])
+        answer: asyncio.Future[list[Any]] = self.hub.loop.create_future()
+        client.emit(arguments, answer)
+        try:
+            async with asyncio.timeout(timeout):
+                values = await answer
+        except builtins.TimeoutError as exc:
+            raise TimeoutError(f"no answer to {event!r} within {timeout} s") from exc
+        finally:
+            if not answer.done() or answer.cancelled():
+                client.forget_ack(answer)
+        return values[0] if len(values) == 1 else tuple(values) if values else None
+
+    # Rooms
+
+    async def enter_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
+        """Put a client into a room.
+
+        Args:
+            sid: The client's id.
+            room: Name of the room, which is made if there is none.
+            namespace: The namespace, by default ``/``.
+
+        Raises:
+            ValueError: There is no such client.
+            LimitExceededError: It is in ``max_rooms`` rooms already.
+        """
+        client = self._find(sid, namespace)
+        if client is None or client.state == GONE:
+            raise ValueError("sid is not connected to requested namespace")
+        rooms = client.rooms
+        if rooms is not None and len(rooms) >= self.hub.limits.max_rooms and room not in rooms:
+            if self.hub.count("max_rooms") == "disconnect":
+                client.session.close()
+            raise LimitExceededError(
+                f"{client.label()} is in max_rooms={self.hub.limits.max_rooms} rooms already"
+            )
+        client.adapter.join(client, room)
+
+    async def leave_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
+        """Take a client out of a room; does nothing when it is not there.
+
+        Args:
+            sid: The client's id.
+            room: Name of the room.
+            namespace: The namespace, by default ``/``.
+        """
+        client = self._find(sid, namespace)
+        if client is not None:
+            client.adapter.leave(client, room)
+
+    async def close_room(self, room: Any, namespace: str | None = None) -> None:
+        """Take all clients out of a room.
+
+        Args:
+            room: Name of the room.
+            namespace: The namespace, by default ``/``.
+        """
+        adapter = self.hub.adapters.get(namespace or "/")
+        if adapter is not None:
+            adapter.close_room(room)
+
+    def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
+        """Return the rooms of a client, its own one first.
+
+        Args:
+            sid: The client's id.
+            namespace: The namespace, by default ``/``.
+        """
+        client = self._find(sid, namespace)
+        return [] if client is None else client.adapter.rooms_of(client)
+
+    # What is known of clients
+
+    async def get_session(self, sid: str, namespace: str | None = None) -> dict[str, Any]:
+        """Return the application's data about a client.
+
+        Args:
+            sid: The client's id.
+            namespace: The namespace, by default ``/``.
+
+        Raises:
+            KeyError: There is no such client.
+        """
+        client = self._client(sid, namespace)
+        if client.data is None:
+            client.data = {}
+        return client.data
+
+    async def save_session(
+        self, sid: str, session: dict[str, Any], namespace: str | None = None
+    ) -> None:
+        """Store the application's data about a client.
+
+        Args:
+            sid: The client's id.
+            session: The data.
+            namespace: The namespace, by default ``/``.
+
+        Raises:
+            KeyError: There is no such client.
+        """
+        self._client(sid, namespace).data = session
+
+    def session(self, sid: str, namespace: str | None = None) -> UserSession:
+        """Return a context manager of the application's data about a client, saved at the end.
+
+        Args:
+            sid: The client's id.
+            namespace: The namespace, by default ``/``.
+
+        Example:
+            >>> async def on_login(sid, name):
+            ...     async with sio.session(sid) as session:
+            ...         session["name"] = name
+        """
+        return UserSession(self, sid, namespace)
+
+    def transport(self, sid: str, namespace: str | None = None) -> str:
+        """Return a client's transport, ``"polling"`` or ``"websocket"``.
+
+        Args:
+            sid: The client's id.
+            namespace: The namespace, by default ``/``.
+
+        Raises:
+            KeyError: There is no such client.
+        """
+        return self._client(sid, namespace).session.transport
+
+    def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """Return ``environ`` of the request that began a client's session.
+
+        Args:
+            sid: The client's id.
+            namespace: The namespace, by default ``/``.
+        """
+        client = self._find(sid, namespace)
+        return None if client is None else client.session.request.environ
+
+    @property
+    def environ(self) -> Mapping[str, dict[str, Any]]:
+        """The ``environ`` of all Engine.IO sessions, by their ids."""
+        return Environs(self.engine.sessions)
+
+    def _find(self, sid: str, namespace: str | None) -> Client | None:
+        adapter = self.hub.adapters.get(namespace or "/")
+        client = None if adapter is None else adapter.members.get(sid)
+        return client if isinstance(client, Client) else None
+
+    def _client(self, sid: str, namespace: str | None) -> Client:
+        client = self._find(sid, namespace)
+        if client is None:
+            raise KeyError("Session not found")
+        return client
+
+    # Ending
+
+    async def disconnect(
+        self, sid: str, namespace: str | None = None, ignore_queue: bool = False
+    ) -> None:
+        """Disconnect a client from a namespace; does nothing when it is not there.
+
+        Args:
+            sid: The client's id.
+            namespace: The namespace, by default ``/``.
+            ignore_queue: Has no effect here.
+        """
+        client = self._find(sid, namespace)
+        if client is None or client.state == GONE:
+            return
+        if client.state == CONNECTED or client.told:
+            client.send(DISCONNECT, -1, None, absent=True)
+        client.connection.leave(client, SERVER_DISCONNECT)
+
+    async def shutdown(self, timeout: float = 2.0) -> None:
+        """Disconnect all clients, and let in no more; handlers that still run are cancelled.
+
+        Args:
+            timeout: Seconds that WebSockets have to close.
+        """
+        await self.engine.shutdown(timeout)
+
+    # Where it runs
+
+    def attach(self, app: Any, socketio_path: str = "socket.io") -> None:
+        """Add the server to an application that can mount others, such as FastAPI's.
+
+        Args:
+            app: The application.
+            socketio_path: Path of the server.
+        """
+        self.eio.attach(app, socketio_path)
+
+    async def handle_request(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve an ASGI request, whatever its path.
+
+        Args:
+            scope: The ASGI scope.
+            receive: ASGI's.
+            send: ASGI's.
+        """
+        await self.eio.handle_request(scope, receive, send)
+
+    def start_background_task(
+        self, target: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> asyncio.Task[Any]:
+        """Run a coroutine function in the background; it is cancelled at :meth:`shutdown`.
+
+        Args:
+            target: The coroutine function.
+            args: Its arguments.
+            kwargs: Its arguments.
+        """
+        return self.eio.start_background_task(target, *args, **kwargs)
+
+    async def sleep(self, seconds: float = 0) -> None:
+        """Let other tasks run.
+
+        Args:
+            seconds: How long.
+        """
+        await asyncio.sleep(seconds)
+
+    # What the connections ask
+
+    def generate_id(self) -> str:
+        """Return a new id for a client; to be overridden by those who want others."""
+        return self.eio.generate_id()
+
+    def _accept(self, session: Session, request: HttpRequest) -> Connection:
+        """Return who is told of the messages of a session (called by the engine)."""
+        if self._loop is None:
+            self._loop = self.hub.loop
+        return Connection(self.hub, session)
+
+    def find_adapter(self, namespace: str) -> Adapter | None:
+        """Return a namespace, if clients may connect to it.
+
+        Args:
+            namespace: Its name.
+        """
+        adapter = self.hub.adapters.get(namespace)
+        if adapter is not None:
+            return adapter
+        registry = self.registry
+        listed = self.namespaces != ALL and namespace in self.namespaces
+        kept = listed or namespace in registry.handlers or namespace in registry.objects
+        if not kept and self.namespaces != ALL and not registry.knows(namespace):
+            return None
+        adapter = self.hub.adapters[namespace] = Adapter(namespace)
+        adapter.kept = kept
+        return adapter
+
+
+class UserSession:
+    """Context manager of the application's data about a client; see :meth:`AsyncServer.session`."""
+
+    def __init__(self, server: AsyncServer, sid: str, namespace: str | None) -> None:
+        self._server = server
+        self._sid = sid
+        self._namespace = namespace
+        self._data: dict[str, Any] = {}
+
+    async def __aenter__(self) -> dict[str, Any]:
+        self._data = await self._server.get_session(self._sid, self._namespace)
+        return self._data
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._server.save_session(self._sid, self._data, self._namespace)
+
+
+class Environs(Mapping[str, dict[str, Any]]):
+    """The ``environ`` of sessions, made when they are asked for."""
+
+    def __init__(self, sessions: dict[str, Session]) -> None:
+        self._sessions = sessions
+
+    def __getitem__(self, sid: str) -> dict[str, Any]:
+        environ: dict[str, Any] = self._sessions[sid].request.environ
+        return environ
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sessions)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+
+def make_arguments(event: Any, data: Any) -> list[Any]:
+    """Return the payload of an event.
+
+    Args:
+        event: Its name.
+        data: Its argument; several in a tuple, none for ``None``.
+
+    Example:
+        >>> make_arguments("x", (1, 2)), make_arguments("x", None), make_arguments("x", [1])
+        (['x', 1, 2], ['x'], ['x', [1]])
+    """
+    if type(data) is tuple:
+        return [event, *data]
+    return [event] if data is None else [event, data]
+
+
+def make_serializer(serializer: Any) -> Any:
+    """Return the serializer that an argument stands for; ``None`` for the usual text."""
+    if serializer == "default":
+        return None
+    if serializer == "msgpack":
+        return MsgpackSerializer()
+    if isinstance(serializer, type):
+        serializer = serializer()
+    if not hasattr(serializer, "encode") or not hasattr(serializer, "decode"):
+        raise UsageError(
+            f"serializer is {serializer!r}; expected 'default', 'msgpack', or a class with the"
+            " methods 'encode' and 'decode'"
+        )
+    return serializer
+
+
+def make_logger(logger: bool | Logger) -> Logger:
+    """Return the logger that an argument ``logger`` stands for."""
+    if not isinstance(logger, bool):
+        return logger
+    default = logging.getLogger("duplexio.socketio")
+    if logger and default.level == logging.NOTSET:
+        default.setLevel(logging.INFO)
+        if not default.hasHandlers():
+            default.addHandler(logging.StreamHandler())
+    return default
+
+
+def _as_list(value: Any) -> Any:
+    if value is None:
+        return ()
+    return value if isinstance(value, list | tuple | set | frozenset) else (value,)
