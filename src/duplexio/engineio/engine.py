@@ -11,9 +11,11 @@ import asyncio
 import inspect
 import ipaddress
 import os
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ..errors import UsageError
 from ..websocket.frames import CloseCode
 from .exceptions import (
     BAD_HANDSHAKE_METHOD,
@@ -34,6 +36,11 @@ from .request import HttpRequest, Query, parse_query
 from .session import OPENING, SERVER_SHUTDOWN, Session, SessionHandler
 
 __all__ = ["Acceptor", "Engine"]
+
+_is_id = re.compile(r"[A-Za-z0-9_-]{1,256}").fullmatch
+
+# Stands for the id in the open packets that are made once for all sessions.
+_PLACE = "?"
 
 #: Is given a new session and its request; returns its handler, or an awaitable of it, or raises
 #: :exc:`ConnectionRefusedError`.
@@ -66,6 +73,8 @@ class Engine(LoopHost):
         self.generate_id = generate_id or IdGenerator(os.urandom).next
         self.sessions: dict[str, Session] = {}
         self.refused: dict[int, int] = {}
+        self._open_packet = self._make_open_packet(options.upgrades())
+        self._open_packet_websocket = self._make_open_packet(())
         self._addresses: dict[str, int] = {}
         self._proxies = _networks(options.trusted_proxies)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -299,7 +308,13 @@ class Engine(LoopHost):
         return session if isinstance(session, Session) else await session
 
     def _accept(self, request: HttpRequest, query: Query) -> Session | Awaitable[Session]:
-        session = Session(self, self.options.session, self.generate_id(), query.protocol, query.b64)
+        sid = self.generate_id()
+        if not _is_id(sid) or sid in self.sessions:
+            raise UsageError(
+                f"generate_id returned {sid!r}; expected letters, digits, '-' and '_', and never"
+                " the same again"
+            )
+        session = Session(self, self.options.session, sid, query.protocol, query.b64)
         session.request = request
         self.sessions[session.sid] = session
         if self.options.max_connections_per_address is not None:
@@ -330,7 +345,7 @@ class Engine(LoopHost):
         Args:
             session: The session, not open yet.
         """
-        return self._open_packet(session.sid, self.options.upgrades())
+        return self._open_packet.replace(_PLACE, session.sid, 1)
 
     def open_packet_websocket(self, session: Session) -> str:
         """Return the packet that begins a session on a WebSocket, which has nothing to go on to.
@@ -338,12 +353,12 @@ class Engine(LoopHost):
         Args:
             session: The session, not open yet.
         """
-        return self._open_packet(session.sid, ())
+        return self._open_packet_websocket.replace(_PLACE, session.sid, 1)
 
-    def _open_packet(self, sid: str, upgrades: tuple[str, ...]) -> str:
+    def _make_open_packet(self, upgrades: tuple[str, ...]) -> str:
         options = self.options.session
         return open_packet(
-            sid,
+            _PLACE,
             upgrades=upgrades,
             ping_interval=options.ping_interval + options.ping_grace,
             ping_timeout=options.ping_timeout,

@@ -39,6 +39,26 @@ def refusal(error: RequestError) -> Response:
     return response
 
 
+class EngineOpening(ServerOpening):
+    """An opening handshake whose request was read by somebody else."""
+
+    __slots__ = ()
+
+    def take(self, request: Request, rest: bytes) -> None:
+        """Take the request.
+
+        Args:
+            request: The request.
+            rest: What stands behind it.
+        """
+        self._request = request
+        self._buffer = rest
+        try:
+            self._process()
+        except Exception as exc:
+            self._refuse(exc)
+
+
 class Openings:
     """Makes the connections of an engine, and decides on their requests.
 
@@ -81,13 +101,19 @@ class Openings:
         return EngineConnection(loop_state, self.options, owner)
 
     def open(
-        self, owner: RequestSource, loop_state: LoopState, extra: bytes, secure: bool
-    ) -> EngineConnection:
-        """Make the driver of a new connection, which waits for its request.
+        self,
+        driver: EngineConnection,
+        request: Request,
+        rest: bytes,
+        extra: bytes,
+        secure: bool,
+    ) -> None:
+        """Begin the opening handshake of a connection whose request was read already.
 
         Args:
-            owner: Who keeps it.
-            loop_state: What the connections of the event loop share.
+            driver: The connection, which has its transport.
+            request: The request.
+            rest: What stands behind it.
             extra: Header lines of all responses.
             secure: Whether the connection uses TLS.
         """
@@ -101,9 +127,14 @@ class Openings:
                 extra=extra,
                 secure=secure,
             )
-        driver = self.make_driver(loop_state, owner)
-        driver.opening = ServerOpening(driver, policy)
-        return driver
+        opening = EngineOpening(driver, policy)
+        driver.opening = opening
+        opening.take(request, rest)
+        if driver.opening is opening:
+            # The application takes its time.
+            timeout = self.options.open_timeout
+            if timeout is not None:
+                driver.schedule(timeout)
 
     def decide(self, driver: EngineConnection, request: Request) -> Any:
         """Decide on a request (called by the opening handshake)."""

@@ -35,7 +35,7 @@ from ..websocket.options import Options, queue_limits
 from .asgi import HANDOVER, AsgiConnection, address, take_over
 from .endpoint import Endpoint, Session, find_endpoint
 from .handshake import Offer, challenge_size, render_lines
-from .polling import EngineOwner, Exchange, HeadBlock, NativeEngine, native_engine
+from .native import NOBODY, Entrance, NativeEngine, native_engine, open_websocket
 from .settings import Settings
 
 __all__ = ["FrontDoor", "Protocol"]
@@ -71,6 +71,8 @@ class FrontDoor:
         self.settings = settings
         self.app: Any = config.loaded_app
         self.logger = logging.getLogger("uvicorn.error")
+        self.access_logger = logging.getLogger("uvicorn.access")
+        self.access_log = self.access_logger.hasHandlers()
         self.connections: set[Any] = server_state.connections
         self.loop_state: LoopState = loop_state(loop)
         self.extensions = server_extensions("deflate" if config.ws_per_message_deflate else None)
@@ -162,8 +164,6 @@ class FrontDoor:
         scope["state"] = self.app_state.copy()
 
 
-_NOBODY = asyncio.Protocol()
-
 _front_doors: WeakKeyDictionary[ServerState, FrontDoor] = WeakKeyDictionary()
 
 # A mistake in the environment is to show when the server starts, not when the first client comes.
@@ -184,6 +184,43 @@ class Protocol(HttpToolsProtocol):
 
     settings: ClassVar[Settings | None] = None
 
+    def __new__(  # type: ignore[misc]  # uvicorn wants no more than a protocol object
+        cls,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Protocol | Entrance:
+        """Make the first protocol object of a connection."""
+        loop = _loop or asyncio.get_running_loop()
+        front_door = cls._front_door(config, server_state, app_state, loop)
+        if front_door.native is None:
+            return super().__new__(cls)
+
+        def make_protocol() -> Protocol:
+            protocol = super(Protocol, cls).__new__(cls)
+            protocol.__init__(config, server_state, app_state, _loop)  # type: ignore[misc]
+            return protocol
+
+        return Entrance(front_door, front_door.native, make_protocol)
+
+    @classmethod
+    def _front_door(
+        cls,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        loop: asyncio.AbstractEventLoop,
+    ) -> FrontDoor:
+        front_door = _front_doors.get(server_state)
+        if front_door is None:
+            if not config.loaded:
+                config.load()
+            settings = cls.settings or Settings.from_environ()
+            front_door = FrontDoor(config, server_state, app_state, settings, loop)
+            _front_doors[server_state] = front_door
+        return front_door
+
     def __init__(
         self,
         config: Config,
@@ -192,12 +229,7 @@ class Protocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        front_door = _front_doors.get(server_state)
-        if front_door is None:
-            settings = self.settings or Settings.from_environ()
-            front_door = FrontDoor(config, server_state, app_state, settings, self.loop)
-            _front_doors[server_state] = front_door
-        self.front_door = front_door
+        self.front_door = self._front_door(config, server_state, app_state, self.loop)
         # What the loop's timers need.
         self.due = 0.0
         self.slot = -1
@@ -209,14 +241,9 @@ class Protocol(HttpToolsProtocol):
         # A request for a WebSocket that waits, and what stands behind it.
         self._waiting: Request | None = None
         self._rest = b""
-        # Whether uvicorn's parser is inside of a request; and the request that is served without
-        # it, and what stands behind that one.
+        # Whether uvicorn's parser is inside of a request; and who stands in where it is not.
         self._in_message = False
-        self._exchange: Exchange | None = None
-        self._held = b""
-        # The headers of the last two requests of an engine, which are likely to come again.
-        self.block: HeadBlock | None = None
-        self.other_block: HeadBlock | None = None
+        self.entrance: Entrance | None = None
 
     # The transport's side
 
@@ -229,9 +256,7 @@ class Protocol(HttpToolsProtocol):
         """Take note that the transport has ended (called by asyncio)."""
         self.front_door.loop_state.timers.cancel(self)
         self._waiting = None
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.lost()
+        self.entrance = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -242,22 +267,17 @@ class Protocol(HttpToolsProtocol):
                 self.flow.pause_reading()
             self._open_when_ready()
             return
-        native = self.front_door.native
-        if native is not None:
-            if self._exchange is not None:
-                self._held += data
-                if len(self._held) > MAX_EARLY_BYTES:
-                    self.flow.pause_reading()
-                return
-            if (
-                not self._in_message
-                and data.startswith(native.prefixes)
-                and not self._answering()
-                and not self.transport.is_closing()
-            ):
-                data = native.receive(self, data)
-                if not data:
-                    return
+        entrance = self.entrance
+        if (
+            entrance is not None
+            and not self._in_message
+            and not self._answering()
+            and not self.transport.is_closing()
+            and entrance.step_in(data)
+        ):
+            self._unset_keepalive_if_required()
+            self.front_door.loop_state.timers.cancel(self)
+            return
         self._data = data
         self._head_is_new = False
         super().data_received(data)
@@ -298,63 +318,13 @@ class Protocol(HttpToolsProtocol):
         self._in_message = False
         super().on_message_complete()
 
-    # Requests of an engine, which are served without uvicorn's parser
-
-    def begin_native(self, exchange: Exchange, rest: bytes) -> None:
-        """Take note of a request that is served natively.
-
-        Args:
-            exchange: The request.
-            rest: What stands behind it, and has to wait.
-        """
+    def forget(self) -> None:
+        """Forget the connection, which belongs to another object now."""
         self._unset_keepalive_if_required()
-        # The deadline is only forgotten: it will be set again, and then need not be filed anew.
-        self.due = 0.0
-        self.server_state.total_requests += 1
-        self._exchange = exchange
-        self._held = rest
-
-    def end_native(self, keep_alive: bool) -> None:
-        """Go on when that request has its answer.
-
-        Args:
-            keep_alive: Whether there may be another one.
-        """
-        self._exchange = None
-        if not keep_alive:
-            self.transport.close()
-            return
-        timers = self.front_door.loop_state.timers
-        timers.schedule(self, self.loop.time() + self.timeout_keep_alive)
-        if self._held:
-            self.loop.call_soon(self._receive_held)
-
-    def _receive_held(self) -> None:
-        held, self._held = self._held, b""
-        if held and not self.transport.is_closing():
-            self.flow.resume_reading()
-            self.data_received(held)
-
-    def upgrade_native(self, request: Request, rest: bytes) -> None:
-        """Take a request for a WebSocket that uvicorn's parser has not seen.
-
-        Args:
-            request: The request.
-            rest: What stands behind it.
-        """
-        self._unset_keepalive_if_required()
-        self._rest = rest
-        self._waiting = request
-        self._open_when_ready()
-
-    def shutdown(self) -> None:
-        """Close the connection when its request has an answer, since the server stops."""
-        native = self.front_door.native
-        if self._exchange is not None and native is not None:
-            self._exchange.close_after()
-            native.engine.stop()
-        else:
-            super().shutdown()
+        self.front_door.loop_state.timers.cancel(self)
+        # It refers to this object, too.
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does
+        self.entrance = None
 
     def _should_upgrade_to_ws(self) -> bool:
         return bool(self.config.ws != "none" and self.config.interface != "wsgi")
@@ -429,17 +399,18 @@ class Protocol(HttpToolsProtocol):
 
     def _open_engine(self, native: NativeEngine, request: Request) -> None:
         """Let an engine, which is the outermost application, serve the connection."""
-        secure = self.scheme == "https"
-        owner = EngineOwner(request, self.front_door, self.client, secure)
-        driver = native.app.openings.open(
-            owner, self.front_door.loop_state, self.front_door.default_lines(), secure
+        self.front_door.connections.discard(self)
+        self.forget()
+        open_websocket(
+            self.front_door,
+            native,
+            request,
+            self._rest,
+            self.transport,
+            self.client,
+            self.scheme == "https",
+            self.flow.write_paused,
         )
-        owner.driver = driver
-        self._replace_by(owner)
-        self._hand_over(driver)
-        opening = driver.opening
-        assert opening is not None
-        opening.received(request.head + self._rest)
 
     def _open_asgi(self, request: Request, challenge: int) -> None:
         """Let the application serve the connection, through ASGI."""
@@ -495,8 +466,8 @@ class Protocol(HttpToolsProtocol):
         """Make a driver the transport's protocol object."""
         # This object has done its duty, but its parser refers to it, and so does uvloop, which
         # keeps the method of the last protocol object that had one called data_received.
-        self.parser = None  # type: ignore[assignment]  # as uvicorn does
-        self.transport.set_protocol(_NOBODY)
+        self.forget()
+        self.transport.set_protocol(NOBODY)
         take_over(
             self.transport,
             driver,

@@ -1,12 +1,9 @@
-"""Types for compiling polling.py."""
+"""Types for compiling native.py."""
 
 cimport cython
 
 from ..engineio.polling cimport PostRequest, Responder
 from ..engineio.request cimport HeadRequest
-
-
-cdef class Exchange(Responder)
 
 
 cdef class HeadBlock:
@@ -26,13 +23,13 @@ cdef class NativeEngine:
 
     cdef bytes lines(self, tuple headers)
     @cython.locals(known=HeadBlock, line=Py_ssize_t, end=Py_ssize_t, stop=Py_ssize_t, parts=list,
-                   target=str, exchange=Exchange)
-    cpdef bytes receive(self, object protocol, bytes data)
+                   target=str, block=bytes)
+    cdef bint receive(self, Entrance entrance, bytes data) except -1
     cdef HeadBlock read(self, bytes head, bytes block)
 
 
 cdef class Exchange(Responder):
-    cdef object protocol
+    cdef Entrance entrance
     cdef NativeEngine native
     cdef bint keep_alive
     cdef HeadRequest request
@@ -43,8 +40,34 @@ cdef class Exchange(Responder):
     cdef object begin(self, HeadRequest request, bytes body)
     cpdef object respond(self, int status, tuple headers, bytes body)
     cdef object log(self, int status)
-    cpdef object close_after(self)
-    cpdef object lost(self)
+    cdef object lost(self)
+
+
+cdef class Entrance:
+    cdef readonly object front_door
+    cdef NativeEngine native
+    cdef object make_protocol
+    cdef object protocol
+    cdef object transport
+    cdef object client
+    cdef bint secure
+    cdef Exchange exchange
+    cdef bytes held
+    cdef HeadBlock block
+    cdef HeadBlock other_block
+    cdef bint read_paused
+    cdef bint write_blocked
+    cdef public double due
+    cdef public long slot
+    cdef public int place
+
+    cpdef data_received(self, bytes data)
+    cdef object expect(self, double timeout)
+    cdef object answered(self, bint keep_alive)
+    cpdef object receive_held(self)
+    cdef object upgrade(self, object request, bytes rest)
+    cdef object step_aside(self, bytes data)
+    cpdef bint step_in(self, bytes data) except -1
 
 
 cdef class EngineOwner(HeadRequest):
