@@ -7,6 +7,7 @@ import pytest
 from websockets import exceptions as peer_exceptions
 from websockets.extensions import permessage_deflate as peer
 
+from duplexio.errors import UsageError
 from duplexio.websocket.deflate import (
     DEFAULT_WINDOW_BITS,
     ClientPerMessageDeflateFactory,
@@ -343,3 +344,12 @@ def test_a_factory_given_by_the_user_is_kept(function):
     assert function(None, [factory]) == [factory]
     with pytest.raises(CompressionSettingError, match="compression is 'gzip'; expected 'deflate'"):
         function("gzip")
+
+
+@pytest.mark.parametrize("extensions", [client_extensions, server_extensions])
+def test_other_extensions_are_refused(extensions):
+    class Other:
+        name = "x-other"
+
+    with pytest.raises(UsageError, match="x-other"):
+        extensions("deflate", [Other()])

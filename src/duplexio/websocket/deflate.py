@@ -365,6 +365,12 @@ def _extensions(
     compression: str | None, extensions: Sequence[Any] | None, default: Callable[[], Any]
 ) -> list[Any]:
     factories = list(extensions or ())
+    for factory in factories:
+        if factory.name != PerMessageDeflate.name:
+            raise CompressionSettingError(
+                f"extensions has a factory of {factory.name!r}; only {PerMessageDeflate.name} is"
+                " supported"
+            )
     if compression is None:
         return factories
     if compression != "deflate":
