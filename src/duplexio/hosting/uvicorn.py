@@ -447,7 +447,7 @@ class Protocol(HttpToolsProtocol):
                 subprotocols += [token.strip() for token in value.decode("latin-1").split(",")]
         return {
             "type": "websocket",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.4"},
+            "asgi": {"version": self.config.asgi_version, "spec_version": "2.4"},
             "http_version": "1.1",
             "scheme": "wss" if self.scheme == "https" else "ws",
             "server": self.server,
