@@ -11,7 +11,7 @@ cdef class HeadBlock:
     cdef object fields
     cdef Py_ssize_t length
     cdef bint keep_alive
-    cdef bint upgrade
+    cdef object request
 
 
 cdef class NativeEngine:

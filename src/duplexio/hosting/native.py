@@ -104,8 +104,9 @@ class NativeEngine:
                 known = self.read(data[:end], block)
                 if known is None:
                     return False
-            entrance.other_block = entrance.block
-            entrance.block = known
+            if known.request is None:
+                entrance.other_block = entrance.block
+                entrance.block = known
         parts = data[:line].split(b" ")
         if len(parts) != 3 or parts[2] != b"HTTP/1.1" or not parts[1].isascii():
             return False
@@ -121,11 +122,10 @@ class NativeEngine:
         elif method == "POST":
             return False
         front_door = self.front_door
-        if known.upgrade:
+        if known.request is not None:
             if method == "POST":
                 return False
-            request = parse_request(data[:end], max_head=front_door.settings.max_head_size)
-            entrance.upgrade(request, data[end:])
+            entrance.upgrade(known.request, data[end:])
             return True
         exchange = Exchange(entrance, self, known.keep_alive)
         entrance.exchange = exchange
@@ -168,9 +168,10 @@ class NativeEngine:
         if length is not None and not (length.isascii() and length.isdigit() and len(length) < 12):
             return None
         keep_alive = "close" not in fields.get("connection", "").lower()
-        return HeadBlock(
-            block, fields, -1 if length is None else int(length), keep_alive, upgrade is not None
-        )
+        known = HeadBlock(block, fields, -1 if length is None else int(length), keep_alive)
+        if upgrade is not None:
+            known.request = request
+        return known
 
 
 class HeadBlock:
@@ -181,22 +182,19 @@ class HeadBlock:
         fields: The headers by their names in lower case.
         length: Bytes of the body; -1 when none is announced.
         keep_alive: Whether the connection may go on after the request.
-        upgrade: Whether the request is for a WebSocket.
+
+    Attributes:
+        request: The whole request, when it is one for a WebSocket.
     """
 
     def __init__(
-        self,
-        data: bytes,
-        fields: Mapping[str, str],
-        length: int,
-        keep_alive: bool,
-        upgrade: bool,
+        self, data: bytes, fields: Mapping[str, str], length: int, keep_alive: bool
     ) -> None:
         self.data = data
         self.fields = fields
         self.length = length
         self.keep_alive = keep_alive
-        self.upgrade = upgrade
+        self.request: Request | None = None
 
 
 class Exchange(Responder):
