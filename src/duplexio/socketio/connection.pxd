@@ -65,6 +65,7 @@ cdef class Connection(SessionHandler):
     cpdef object dispatch(self, Client client, Handler handler, list data, long long ack)
     cdef object _pause(self)
     cdef object _start(self, Client client, Handler handler, list data, long long ack)
+    cdef object _suspended(self, Client client, Handler handler, long long ack, object task)
     cdef object _blame(self, Handler handler, double began)
     cdef object _acknowledge(self, Client client, Handler handler, long long ack, object result)
     cpdef object _finished(self, Client client, Handler handler, long long ack, object task)

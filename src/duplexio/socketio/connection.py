@@ -16,7 +16,6 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ..engineio.eager import start_eagerly
 from ..engineio.encoded import Encoded
 from ..engineio.session import PARSE_ERROR, Session, SessionHandler
 from .adapter import Adapter, Member
@@ -508,7 +507,7 @@ class Connection(SessionHandler):
     # Handlers
 
     def _call(self, client: Client, handler: Handler, name: Any, data: list[Any], ack: int) -> None:
-        if handler.style == 0:
+        if handler.style == 0:  # SID
             data[0] = client.sid
         else:
             data = handler.arguments(name, client.adapter.name, client.sid, data)
@@ -553,16 +552,13 @@ class Connection(SessionHandler):
         try:
             result = handler.function(*data)
             if is_coroutine(result):
-                task = start_eagerly(result, hub.loop)
-                if not task.done():
-                    self.pending += 1
-                    if self.pending >= hub.max_pending:
-                        self._pause()
-                    hub.keep_task(task)
-                    task.add_done_callback(partial(self._finished, client, handler, ack))
+                runner = hub.runner
+                result = runner.start(result, handler.suspends)
+                handler.suspends = runner.task is not None
+                if handler.suspends:
+                    self._suspended(client, handler, ack, runner.task)
                     self._blame(handler, began)
                     return
-                result = task.result()
         except asyncio.CancelledError:
             return
         except Exception as exc:
@@ -571,6 +567,14 @@ class Connection(SessionHandler):
         self._blame(handler, began)
         if ack >= 0:
             self._acknowledge(client, handler, ack, result)
+
+    def _suspended(self, client: Client, handler: Handler, ack: int, task: Any) -> None:
+        """Wait for a handler that has suspended."""
+        self.pending += 1
+        if self.pending >= self.hub.max_pending:
+            self._pause()
+        self.hub.keep_task(task)
+        task.add_done_callback(partial(self._finished, client, handler, ack))
 
     def _blame(self, handler: Handler, began: float) -> None:
         took = perf_counter() - began
@@ -644,12 +648,12 @@ class Connection(SessionHandler):
         try:
             verdict = run_connect(routes, client, auth)
             if is_coroutine(verdict):
-                task = start_eagerly(verdict, hub.loop)
-                if not task.done():
-                    hub.keep_task(task)
-                    task.add_done_callback(partial(self._connected, client))
+                runner = hub.runner
+                verdict = runner.start(verdict, False)
+                if runner.task is not None:
+                    hub.keep_task(runner.task)
+                    runner.task.add_done_callback(partial(self._connected, client))
                     return
-                verdict = task.result()
         except BaseException as exc:
             self._not_connected(client, exc)
         else:
@@ -775,12 +779,12 @@ class Connection(SessionHandler):
         try:
             result = handler.function(*data)
             if is_coroutine(result):
-                task = start_eagerly(result, hub.loop)
-                if not task.done():
-                    hub.keep_task(task)
-                    task.add_done_callback(partial(self._ended, client))
+                runner = hub.runner
+                runner.start(result, False)
+                if runner.task is not None:
+                    hub.keep_task(runner.task)
+                    runner.task.add_done_callback(partial(self._ended, client))
                     return
-                task.result()
         except asyncio.CancelledError:
             pass
         except Exception as exc:

@@ -6,12 +6,12 @@ cdef class Handler:
     cdef readonly int style
     cdef readonly int arity
     cdef readonly object payload
+    cdef public bint suspends
 
     cpdef list arguments(self, object event, str namespace, str sid, list data)
 
 
 cdef class Routes:
-    cdef readonly long version
     cdef readonly dict events
     cdef public Handler fallback
     cdef public Handler connect

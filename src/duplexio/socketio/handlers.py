@@ -36,6 +36,9 @@ class Handler:
         style: What it is given in front: :data:`SID` to :data:`EVENT_NAMESPACE_SID`.
         arity: How many arguments of ``connect`` or ``disconnect`` it takes; -1 for other events.
         payload: Checks the arguments; ``None`` to give them as they are.
+
+    Attributes:
+        suspends: Whether it has suspended when it ran last.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Handler:
         self.style = style
         self.arity = arity
         self.payload = payload
+        self.suspends = False
 
     @property
     def name(self) -> str:
@@ -77,7 +81,6 @@ class Routes:
     """The handlers of one namespace.
 
     Attributes:
-        version: Of the registry that this was made of.
         events: Handlers by the names of events.
         fallback: Handles all other events; ``None`` to ignore them.
         connect: Handles ``connect``.
@@ -87,8 +90,7 @@ class Routes:
         connect_middleware: What clients that connect go through.
     """
 
-    def __init__(self, version: int) -> None:
-        self.version = version
+    def __init__(self) -> None:
         self.events: dict[Any, Handler] = {}
         self.fallback: Handler | None = None
         self.connect: Handler | None = None

@@ -2,6 +2,7 @@
 
 from .adapter cimport Adapter
 from .handlers cimport Routes
+from .runner cimport Runner
 
 
 cdef class Message:
@@ -28,8 +29,24 @@ cdef class Hub:
     cdef public tuple incoming
     cdef public tuple outgoing
     cdef public object logger
-    cdef object _loop
+    cdef readonly object loop
+    cdef readonly Runner runner
 
     cpdef Routes routes_of(self, Adapter adapter)
     cpdef object packet(self, int kind, str namespace, long long id, object data, bint absent=*)
+    cpdef object shared_packet(self, str namespace, list data)
+    cpdef object emit(
+        self,
+        object event,
+        object data,
+        object to,
+        object skip_sid,
+        str namespace,
+        object callback,
+        object skip_room,
+    )
     cpdef object count(self, str name)
+
+
+cpdef list make_arguments(object event, object data)
+cdef object _as_list(object value)

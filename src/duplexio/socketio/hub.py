@@ -15,11 +15,12 @@ from .handlers import Routes
 from .limits import Limits
 from .packets import EVENT, encode_packet
 from .registry import Registry
+from .runner import Runner
 
 if TYPE_CHECKING:
     from .server import AsyncServer
 
-__all__ = ["NO_ACK", "Hub", "Message"]
+__all__ = ["NO_ACK", "Hub", "Message", "make_arguments"]
 
 
 class _NoAck:
@@ -68,6 +69,8 @@ class Hub:
         decode: Reads JSON; ``None`` for our own.
         incoming: Are told of all events that come.
         outgoing: Are told of all events that go.
+        loop: The event loop; ``None`` before the first connection.
+        runner: Starts the handlers.
     """
 
     def __init__(
@@ -92,14 +95,19 @@ class Hub:
         self.incoming: tuple[Callable[..., Any], ...] = ()
         self.outgoing: tuple[Callable[..., Any], ...] = ()
         self.logger: Any = logging.getLogger("duplexio.socketio")
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: Any = None
+        self.runner: Any = None
+        registry.changed = self.forget_routes
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop."""
-        if self._loop is None:
-            self._loop = self.engine.loop_state.loop
-        return self._loop
+    def bind(self) -> None:
+        """Stay with the event loop that is running."""
+        self.loop = self.engine.loop_state.loop
+        self.runner = Runner(self.loop)
+
+    def forget_routes(self) -> None:
+        """Find out anew which handlers are whose."""
+        for adapter in self.adapters.values():
+            adapter.routes = None
 
     def routes_of(self, adapter: Adapter) -> Routes:
         """Return the handlers of a namespace.
@@ -108,7 +116,7 @@ class Hub:
             adapter: The namespace.
         """
         routes: Routes | None = adapter.routes
-        if routes is None or routes.version != self.registry.version:
+        if routes is None:
             routes = self.registry.routes(adapter.name)
             adapter.routes = routes
         return routes
@@ -150,6 +158,44 @@ class Hub:
             return Encoded(packet[1:].decode())
         return packet
 
+    def emit(
+        self,
+        event: Any,
+        data: Any,
+        to: Any,
+        skip_sid: Any,
+        namespace: str,
+        callback: Callable[..., Any] | None,
+        skip_room: Any,
+    ) -> None:
+        """Emit an event; the arguments are those of :meth:`.AsyncServer.emit`."""
+        adapter = self.adapters.get(namespace)
+        arguments = make_arguments(event, data)
+        for listener in self.outgoing:
+            listener(event, namespace, to, *arguments[1:])
+        if adapter is None:
+            return
+        if to is None:
+            rooms = None
+        elif isinstance(to, list | tuple | set | frozenset):
+            rooms = to
+        else:
+            if skip_sid is None and skip_room is None and to not in adapter.rooms:
+                client: Any = adapter.members.get(to)
+                if client is not None:
+                    client.emit(arguments, callback)
+                return
+            rooms = (to,)
+        skip_sids = _as_list(skip_sid)
+        skip_rooms = _as_list(skip_room)
+        if callback is None:
+            packet = self.shared_packet(namespace, arguments)
+            adapter.broadcast(packet, rooms, skip_sids, skip_rooms)
+            return
+        for each in adapter.select(rooms, skip_sids, skip_rooms):
+            client = each
+            client.emit(list(arguments), callback)
+
     def count(self, name: str) -> str:
         """Count that a limit was reached.
 
@@ -178,3 +224,25 @@ class Hub:
             exc: What it has raised.
         """
         self.logger.error("%s raised %s", what, type(exc).__name__, exc_info=exc)
+
+
+def make_arguments(event: Any, data: Any) -> list[Any]:
+    """Return the payload of an event.
+
+    Args:
+        event: Its name.
+        data: Its argument; several in a tuple, none for ``None``.
+
+    Example:
+        >>> make_arguments("x", (1, 2)), make_arguments("x", None), make_arguments("x", [1])
+        (['x', 1, 2], ['x'], ['x', [1]])
+    """
+    if type(data) is tuple:
+        return [event, *data]
+    return [event] if data is None else [event, data]
+
+
+def _as_list(value: Any) -> Any:
+    if value is None:
+        return ()
+    return value if isinstance(value, list | tuple | set | frozenset) else (value,)

@@ -1,5 +1,9 @@
 """Types for compiling packets.py."""
 
+cimport cython
+
+cdef list _HEADS
+
 
 cdef class Head:
     cdef readonly int kind
@@ -9,9 +13,15 @@ cdef class Head:
     cdef readonly long long attachments
 
 
+@cython.locals(
+    end=Py_ssize_t, position=Py_ssize_t, dash=Py_ssize_t, comma=Py_ssize_t, after=Py_ssize_t,
+    kind=int, attachments='long long', number='long long'
+)
 cpdef Head parse_head(str text, Py_ssize_t start)
+@cython.locals(first=Py_ssize_t)
 cdef Py_ssize_t _skip_digits(str text, Py_ssize_t position, Py_ssize_t end) except -1
 cpdef object check_event(object data)
+@cython.locals(head=bytes, found=int)
 cpdef object encode_packet(
     int kind, str namespace, long long id, object data, object encode=*, bint absent=*
 )

@@ -41,6 +41,9 @@ RESERVED_EVENTS = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
 
+# The beginnings of packets for "/", with the type of Engine.IO in front.
+_HEADS = [b"40", b"41", b"42", b"43", b"44", b"45", b"46"]
+
 #: Digits that a number may have; JavaScript's integers have no more.
 MAX_DIGITS = 16
 #: Characters that the name of a namespace may have, its query included.
@@ -170,11 +173,11 @@ def encode_packet(
         >>> encode_packet(EVENT, "/admin", 7, ["hello"])
         b'42/admin,7["hello"]'
     """
-    head = b"4%d" % kind if namespace == "/" else b"4%d%s," % (kind, namespace.encode())
+    head = _HEADS[kind] if namespace == "/" else b"4%d%s," % (kind, namespace.encode())
     if absent:
         return head
     if id >= 0:
-        head += b"%d" % id
+        head = head + b"%d" % id
     found = scan(data)
     if found & OPAQUE:
         data = normalize(data)

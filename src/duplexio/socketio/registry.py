@@ -10,6 +10,7 @@ import asyncio
 import functools
 import inspect
 import re
+from collections.abc import Callable
 from typing import Any
 
 from .handlers import (
@@ -39,7 +40,7 @@ class Registry:
     """The handlers of a server.
 
     Attributes:
-        version: Changes with every change.
+        changed: Is called after every change.
         handlers: Functions by namespace and event.
         objects: Class namespaces by their namespaces.
         event_middleware: What events go through, with the namespace of each.
@@ -47,7 +48,7 @@ class Registry:
     """
 
     def __init__(self) -> None:
-        self.version = 0
+        self.changed: Callable[[], None] = _ignore
         self.handlers: dict[Namespace, dict[Any, Function]] = {}
         self.objects: dict[Namespace, Any] = {}
         self.event_middleware: list[tuple[Namespace, Function]] = []
@@ -75,7 +76,7 @@ class Registry:
             function = in_thread(function)
         self._payloads[function] = validate
         self.handlers.setdefault(namespace, {})[event] = function
-        self.version += 1
+        self.changed()
 
     def add_object(self, namespace: Namespace, instance: Any) -> None:
         """Add a class namespace.
@@ -85,7 +86,7 @@ class Registry:
             instance: Has methods ``on_…`` and ``trigger_event``.
         """
         self.objects[namespace] = instance
-        self.version += 1
+        self.changed()
 
     def knows(self, namespace: str) -> bool:
         """Tell whether there are handlers for a namespace, other than for all.
@@ -106,7 +107,7 @@ class Registry:
         Args:
             namespace: The namespace.
         """
-        routes = Routes(self.version)
+        routes = Routes()
         levels = _levels(self.handlers, namespace)
         objects = _levels(self.objects, namespace)
         instance, shared = objects[0] if objects else (None, False)

@@ -29,7 +29,7 @@ from .connection import (
     Connection,
 )
 from .exceptions import ClientGoneError, LimitExceededError, TimeoutError
-from .hub import Hub
+from .hub import Hub, make_arguments
 from .limits import Limits
 from .msgpack import MsgpackSerializer
 from .packets import DISCONNECT
@@ -130,7 +130,6 @@ class AsyncServer:
         if json is not None:
             codec = Json(json)
             hub.encode, hub.decode = codec.encode, codec.decode
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._emits = 0
         self._posted: deque[tuple[Any, ...]] = deque()
         self._posted_lock = threading.Lock()
@@ -306,7 +305,7 @@ class AsyncServer:
     def _use(self, table: list[Any], middleware: Any, namespace: Namespace) -> Any:
         def register(middleware: Function) -> Function:
             table.append((namespace, middleware))
-            self.registry.version += 1
+            self.registry.changed()
             return middleware
 
         return register if middleware is None else register(middleware)
@@ -361,7 +360,7 @@ class AsyncServer:
         Raises:
             TypeError: The data has no form that can be sent.
         """
-        self._emit(
+        self.hub.emit(
             event, data, room if to is None else to, skip_sid, namespace or "/", callback, skip_room
         )
         self._emits += 1
@@ -397,7 +396,7 @@ class AsyncServer:
             callback: Called on the event loop.
             skip_room: Whose clients do not get it.
         """
-        loop = self._loop
+        loop = self.hub.loop
         if loop is None:
             return
         target = room if to is None else to
@@ -413,46 +412,9 @@ class AsyncServer:
             posted, self._posted = self._posted, deque()
         for arguments in posted:
             try:
-                self._emit(*arguments)
+                self.hub.emit(*arguments)
             except Exception as exc:
                 self.hub.failed(f"emit_threadsafe of {arguments[0]!r}", exc)
-
-    def _emit(
-        self,
-        event: Any,
-        data: Any,
-        to: Any,
-        skip_sid: Any,
-        namespace: str,
-        callback: Callable[..., Any] | None,
-        skip_room: Any,
-    ) -> None:
-        adapter = self.hub.adapters.get(namespace)
-        arguments = make_arguments(event, data)
-        for listener in self.hub.outgoing:
-            listener(event, namespace, to, *arguments[1:])
-        if adapter is None:
-            return
-        if to is None:
-            rooms = None
-        elif isinstance(to, list | tuple | set | frozenset):
-            rooms = to
-        else:
-            if skip_sid is None and skip_room is None and to not in adapter.rooms:
-                client: Any = adapter.members.get(to)
-                if client is not None:
-                    client.emit(arguments, callback)
-                return
-            rooms = (to,)
-        skip_sids = _as_list(skip_sid)
-        skip_rooms = _as_list(skip_room)
-        if callback is None:
-            packet = self.hub.shared_packet(namespace, arguments)
-            adapter.broadcast(packet, rooms, skip_sids, skip_rooms)
-            return
-        for each in adapter.select(rooms, skip_sids, skip_rooms):
-            client = each
-            client.emit(list(arguments), callback)
 
     async def send(
         self,
@@ -736,8 +698,8 @@ class AsyncServer:
 
     def _accept(self, session: Session, request: HttpRequest) -> Connection:
         """Return who is told of the messages of a session (called by the engine)."""
-        if self._loop is None:
-            self._loop = self.hub.loop
+        if self.hub.loop is None:
+            self.hub.bind()
         return Connection(self.hub, session)
 
     def find_adapter(self, namespace: str) -> Adapter | None:
@@ -798,22 +760,6 @@ class Environs(Mapping[str, dict[str, Any]]):
         return len(self._sessions)
 
 
-def make_arguments(event: Any, data: Any) -> list[Any]:
-    """Return the payload of an event.
-
-    Args:
-        event: Its name.
-        data: Its argument; several in a tuple, none for ``None``.
-
-    Example:
-        >>> make_arguments("x", (1, 2)), make_arguments("x", None), make_arguments("x", [1])
-        (['x', 1, 2], ['x'], ['x', [1]])
-    """
-    if type(data) is tuple:
-        return [event, *data]
-    return [event] if data is None else [event, data]
-
-
 def make_serializer(serializer: Any) -> Any:
     """Return the serializer that an argument stands for; ``None`` for the usual text."""
     if serializer == "default":
@@ -840,9 +786,3 @@ def make_logger(logger: bool | Logger) -> Logger:
         if not default.hasHandlers():
             default.addHandler(logging.StreamHandler())
     return default
-
-
-def _as_list(value: Any) -> Any:
-    if value is None:
-        return ()
-    return value if isinstance(value, list | tuple | set | frozenset) else (value,)

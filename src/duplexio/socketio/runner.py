@@ -1,0 +1,120 @@
+# cython: annotation_typing=False, binding=False, embedsignature=True
+"""Starts handlers at once, where they are called; those that suspend go on as tasks.
+
+Most handlers never suspend. From Python 3.12 on a task can begin eagerly. Before, such a handler
+borrows a parked task, which nobody has kept when it ends; one that is known to suspend gets a task
+of its own from the beginning, which then costs less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextvars import copy_context
+from typing import Any
+from weakref import getweakrefcount
+
+from ..engineio.eager import start_eagerly
+from .parked import Parked
+
+__all__ = ["Runner"]
+
+#: Tasks that are kept parked, at most.
+MAX_PARKED = 8
+
+_EAGER = sys.version_info >= (3, 12)
+_current_task = asyncio.current_task
+_enter_task = asyncio.tasks._enter_task
+_leave_task = asyncio.tasks._leave_task
+_references = sys.getrefcount
+
+
+class Runner:
+    """Starts coroutines on one event loop.
+
+    Args:
+        loop: The event loop.
+
+    Attributes:
+        task: The task of the coroutine that was started last, if it has suspended.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.task: asyncio.Task[Any] | None = None
+        self.parked: list[Parked] = []
+
+    def start(self, coroutine: Any, suspends: bool) -> Any:
+        """Run a coroutine to where it suspends first.
+
+        Args:
+            coroutine: The coroutine.
+            suspends: Whether it is expected to suspend.
+
+        Returns:
+            Its result; when it has suspended, ``None``, and ``task`` is what goes on with it.
+
+        Raises:
+            BaseException: What it has raised.
+        """
+        if not _EAGER and not suspends:
+            return self._borrow(coroutine)
+        task = start_eagerly(coroutine, self.loop)
+        done = task.done()
+        # Another coroutine may have been started meanwhile, by this one.
+        self.task = None if done else task
+        return task.result() if done else None
+
+    def _borrow(self, coroutine: Any) -> Any:
+        """Let a coroutine take its first step in the name of a parked task."""
+        loop = self.loop
+        parked = self.parked.pop() if self.parked else Parked(loop)
+        if parked.wake.done():
+            parked = Parked(loop)  # somebody has cancelled all tasks
+        task = parked.task
+        references = _references(task)
+        weak = getweakrefcount(task)
+        running = _current_task(loop)
+        if running is not None:
+            _leave_task(loop, running)
+        _enter_task(loop, task)
+        context = copy_context()
+        error: BaseException | None = None
+        result = None
+        suspended = False
+        try:
+            future = context.run(coroutine.send, None)
+        except StopIteration as stop:
+            result = stop.value
+            if parked.wake.done():
+                # As with any task that is cancelled in its last step.
+                error = asyncio.CancelledError()
+        except BaseException as exc:
+            error = exc
+        else:
+            parked.go_on(coroutine, future, context)
+            suspended = True
+        finally:
+            _leave_task(loop, task)
+            if running is not None:
+                _enter_task(loop, running)
+        self.task = task if suspended else None
+        if suspended:
+            return None
+        if (
+            _references(task) == references
+            and getweakrefcount(task) == weak
+            and not task._callbacks
+            and not task.cancelling()
+            and not parked.wake.done()
+        ):
+            if len(self.parked) < MAX_PARKED:
+                self.parked.append(parked)
+            else:
+                parked.end(None, None)
+        else:
+            # Who has kept it sees a task that ends as the coroutine did.
+            parked.end(result, error)
+        if error is not None:
+            raise error
+        return result
