@@ -90,10 +90,10 @@ class _Pair:
             writer.write_eof()
 
     async def close(self) -> None:
-        for _, writer in (self.client, self.server):
+        writers = [self.client[1], self.server[1]]
+        for writer in writers:
             writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+        await asyncio.gather(*[w.wait_closed() for w in writers], return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
@@ -120,6 +120,9 @@ async def tcp_proxy(
                 pair.forward(pair.client, pair.server, up or Fault()),
                 pair.forward(pair.server, pair.client, down or Fault()),
             )
+        except asyncio.CancelledError:
+            pair.reset()
+            raise
         finally:
             await pair.close()
 
@@ -134,3 +137,5 @@ async def tcp_proxy(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(3):  # uvloop closes its handles in later turns
+            await asyncio.sleep(0)
