@@ -585,3 +585,37 @@ async def test_msgpack():
     assert (second.kind, second.data) == (2, ["b", 1])
     peer.send("x")
     assert peer.closed
+
+
+async def test_what_waits_for_the_connect_handler_is_bounded():
+    server = AsyncServer(max_buffered_packets=5, max_pending_handlers=2, always_connect=False)
+
+    @server.event
+    async def connect(sid, environ):
+        await asyncio.Event().wait()
+
+    peer = Peer(server)
+    peer.send("0")
+    for number in range(5):
+        await server.emit("x", number)
+    assert not peer.closed
+    await server.emit("x")
+    assert peer.closed
+    await server.shutdown()
+
+
+async def test_events_before_the_connect_handler_is_done_pause_reading():
+    server = AsyncServer(always_connect=True, max_pending_handlers=2)
+    release = asyncio.Event()
+
+    @server.event
+    async def connect(sid, environ):
+        await release.wait()
+        return False
+
+    server.on("x", lambda sid: 1 / 0)
+    peer = Peer(server)
+    peer.send("0", '2["x"]', '2["x"]')
+    assert peer.wire.paused
+    release.set()
+    await until(lambda: not peer.wire.paused)

@@ -1,36 +1,10 @@
 """Types for compiling connection.py."""
 
 from ..engineio.session cimport Session, SessionHandler
-from .adapter cimport Adapter, Member
+from .client cimport Client
 from .handlers cimport Handler, Routes
 from .hub cimport Hub
 from .packets cimport Head
-
-
-cdef class Client(Member):
-    cdef readonly Connection connection
-    cdef readonly Adapter adapter
-    cdef public str reason
-    cdef public dict data
-    cdef list held
-    cdef list early
-    cdef public dict acks
-    cdef long long last_ack
-    cdef readonly unsigned char state
-    cdef readonly unsigned char told
-
-    cpdef object transmit(self, object packet)
-    cpdef object send(self, int kind, long long id, object data, bint absent=*)
-    cpdef object emit(self, list data, object callback=*)
-    cpdef long long expect_ack(self, object callback) except -2
-    cpdef object forget_ack(self, object callback)
-    cdef object _give_up(self, object callback)
-    cpdef object acknowledge(self, long long id, object result)
-    cdef object resolve(self, long long id, list data)
-    cdef object accepted(self)
-    cdef object tell(self)
-    cdef object vanish(self)
-    cpdef str label(self)
 
 
 cdef class Connection(SessionHandler):
@@ -86,6 +60,3 @@ cdef class Connection(SessionHandler):
     cdef object _forget(self, Client client)
     cpdef object fail(self, object exc)
     cdef bint _admit(self, Py_ssize_t size) except -1
-
-
-cpdef bint is_coroutine(object result) except -1

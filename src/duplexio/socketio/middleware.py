@@ -10,7 +10,7 @@ from .exceptions import ConnectionRefusedError, PayloadError
 from .handlers import SID, Handler, Routes
 
 if TYPE_CHECKING:
-    from .connection import Client
+    from .client import Client
 
 __all__ = ["ConnectRequest", "Event", "run_connect", "run_event"]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import builtins
 import logging
-import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any
 
 from ..engineio.options import Logger
 from ..engineio.request import HttpRequest
@@ -20,19 +19,14 @@ from ..engineio.session import TRANSPORT_CLOSE as _TRANSPORT_CLOSE
 from ..engineio.session import TRANSPORT_ERROR as _TRANSPORT_ERROR
 from ..errors import UsageError
 from .adapter import Adapter
-from .connection import (
-    CLIENT_DISCONNECT,
-    CONNECTED,
-    GONE,
-    SERVER_DISCONNECT,
-    Client,
-    Connection,
-)
+from .client import CONNECTED, GONE, Client
+from .connection import CLIENT_DISCONNECT, SERVER_DISCONNECT, Connection
 from .exceptions import ClientGoneError, LimitExceededError, TimeoutError
 from .hub import Hub, make_arguments
 from .limits import Limits
 from .msgpack import MsgpackSerializer
 from .packets import DISCONNECT
+from .registration import Registration
 from .registry import ALL, Registry
 from .values import Json
 
@@ -41,11 +35,8 @@ __all__ = ["AsyncServer"]
 #: Emits after which the event loop gets a turn, since they do not wait for the clients.
 EMITS_PER_TURN = 64
 
-Namespace = str | re.Pattern[str]
-Function = TypeVar("Function", bound=Callable[..., Any])
 
-
-class AsyncServer:
+class AsyncServer(Registration):
     """A Socket.IO server for asyncio, for clients of all versions.
 
     Args:
@@ -144,190 +135,6 @@ class AsyncServer:
     def is_asyncio_based(self) -> bool:
         """Return ``True``."""
         return True
-
-    @overload
-    def on(
-        self,
-        event: Any,
-        handler: None = None,
-        namespace: Namespace | None = None,
-        *,
-        run_in_thread: bool = False,
-        validate: bool = False,
-    ) -> Callable[[Function], Function]: ...
-
-    @overload
-    def on(
-        self,
-        event: Any,
-        handler: Callable[..., Any],
-        namespace: Namespace | None = None,
-        *,
-        run_in_thread: bool = False,
-        validate: bool = False,
-    ) -> None: ...
-
-    def on(
-        self,
-        event: Any,
-        handler: Callable[..., Any] | None = None,
-        namespace: Namespace | None = None,
-        *,
-        run_in_thread: bool = False,
-        validate: bool = False,
-    ) -> Any:
-        """Register the handler of an event.
-
-        A handler is called with the client's id and the arguments of the event; what it returns
-        acknowledges the event. That of ``connect`` is called with the id, ``environ`` and what the
-        client says about itself; that of ``disconnect`` with the id and the reason. (Either may
-        take fewer.) A handler for ``"*"`` gets the name of the event first; one for a pattern of
-        namespaces or ``"*"`` gets the namespace before the id.
-
-        Args:
-            event: The name, a string or a number; ``"*"`` for all that have no handler.
-            handler: A function or coroutine function; without it, this is a decorator.
-            namespace: The namespace, by default ``/``; ``"*"`` for all; or a pattern, which
-                makes all namespaces that match it available.
-            run_in_thread: Whether the handler, a function that blocks, runs in a thread.
-            validate: Whether hints of plain types and TypedDicts are checked, as those of Structs,
-                dataclasses and pydantic models always are.
-
-        Example:
-            >>> sio = AsyncServer()
-            >>> @sio.on("my message")
-            ... async def on_message(sid, data):
-            ...     await sio.emit("reply", data, to=sid)
-        """
-        if handler is None:
-
-            def register(handler: Callable[..., Any]) -> Callable[..., Any]:
-                self.registry.add(event, namespace or "/", handler, run_in_thread, validate)
-                return handler
-
-            return register
-        self.registry.add(event, namespace or "/", handler, run_in_thread, validate)
-        return None
-
-    @overload
-    def event(self, handler: Function, /) -> Function: ...
-
-    @overload
-    def event(
-        self,
-        namespace: Namespace | None = None,
-        *,
-        run_in_thread: bool = False,
-        validate: bool = False,
-    ) -> Callable[[Function], Function]: ...
-
-    def event(self, *args: Any, **kwargs: Any) -> Any:
-        """Register the handler of the event that has the name of the function (a decorator).
-
-        Args:
-            args: The function; or the arguments of :meth:`on` behind the handler.
-            kwargs: The same.
-
-        Example:
-            >>> sio = AsyncServer()
-            >>> @sio.event(namespace="/chat")
-            ... def say(sid, text):
-            ...     return "ok"
-        """
-        if len(args) == 1 and not kwargs and callable(args[0]):
-            return self.on(args[0].__name__)(args[0])
-
-        def register(handler: Callable[..., Any]) -> Any:
-            return self.on(handler.__name__, None, *args, **kwargs)(handler)
-
-        return register
-
-    def register_namespace(self, namespace_handler: Any) -> None:
-        """Register a class namespace.
-
-        Args:
-            namespace_handler: An instance of a class that derives from :class:`.AsyncNamespace`.
-
-        Raises:
-            UsageError: It is something else.
-        """
-        from .namespace import BaseNamespace
-
-        if not isinstance(namespace_handler, BaseNamespace):
-            raise UsageError(
-                f"{namespace_handler!r} is no namespace; expected an instance of AsyncNamespace"
-            )
-        if not namespace_handler.is_asyncio_based():
-            raise UsageError(f"{namespace_handler!r} is for servers that block")
-        namespace_handler._set_server(self)  # type: ignore[attr-defined]
-        self.registry.add_object(namespace_handler.namespace, namespace_handler)
-
-    def use_for_connections(
-        self, middleware: Function | None = None, *, namespace: Namespace = ALL
-    ) -> Any:
-        """Register what clients go through that connect, before the ``connect`` handler.
-
-        Args:
-            middleware: Called with a :class:`.middleware.ConnectRequest` and a coroutine function
-                that goes on; lets the client in by returning what that returns, and refuses it by
-                raising ``ConnectionRefusedError``. Without it, this is a decorator.
-            namespace: The namespace, a pattern, or ``"*"`` for all.
-
-        Example:
-            >>> sio = AsyncServer()
-            >>> @sio.use_for_connections
-            ... async def check(request, proceed):
-            ...     if not request.auth:
-            ...         raise socketio.ConnectionRefusedError("who are you?")
-            ...     return await proceed()
-        """
-        return self._use(self.registry.connect_middleware, middleware, namespace)
-
-    def use_for_events(
-        self, middleware: Function | None = None, *, namespace: Namespace = ALL
-    ) -> Any:
-        """Register what events go through that come from clients, before their handlers.
-
-        Args:
-            middleware: Called with an :class:`.middleware.Event` and a coroutine function that goes
-                on; what it returns acknowledges the event. Without it, this is a decorator.
-            namespace: The namespace, a pattern, or ``"*"`` for all.
-
-        Example:
-            >>> sio = AsyncServer()
-            >>> @sio.use_for_events(namespace="/admin")
-            ... async def log(event, proceed):
-            ...     print(event.sid, event.name)
-            ...     return await proceed()
-        """
-        return self._use(self.registry.event_middleware, middleware, namespace)
-
-    def _use(self, table: list[Any], middleware: Any, namespace: Namespace) -> Any:
-        def register(middleware: Function) -> Function:
-            table.append((namespace, middleware))
-            self.registry.changed()
-            return middleware
-
-        return register if middleware is None else register(middleware)
-
-    def on_any(self, listener: Function) -> Function:
-        """Register a function that is told of all events that come (a decorator).
-
-        Args:
-            listener: Called with the name, the namespace, the client's id and the arguments.
-        """
-        self.hub.incoming += (listener,)
-        return listener
-
-    def on_any_outgoing(self, listener: Function) -> Function:
-        """Register a function that is told of all events that go (a decorator).
-
-        Args:
-            listener: Called with the name, the namespace, who gets it (``None`` for all) and the
-                arguments.
-        """
-        self.hub.outgoing += (listener,)
-        return listener
 
     # Emitting
 
