@@ -49,6 +49,9 @@ async def hosted(app, hosting="native", **config):
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup([listening])
+    if server.should_exit:
+        listening.close()
+        raise RuntimeError("the application did not start")
     try:
         yield listening.getsockname()[1]
     finally:

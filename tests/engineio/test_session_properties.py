@@ -1,9 +1,9 @@
 """A client and a session play against each other, through reordering, loss and delay.
 
-The client is a model of Node's: it polls, posts, upgrades, answers heartbeats. Between the two there
-is a network that delays every request, answer and frame as it likes, and may cut connections. What
-must hold: messages arrive in order, none twice, none invented; none is lost on a session that holds;
-each side learns of the end once; and nothing is left behind.
+The client is a model of Node's: it polls, posts, upgrades, answers heartbeats. Between the two
+there is a network that delays every request, answer and frame as it likes, and may cut connections.
+What must hold: messages arrive in order, none twice, none invented; none is lost on a session that
+holds; each side learns of the end once; and nothing is left behind.
 """
 
 from hypothesis import settings
@@ -178,9 +178,12 @@ class ClientAndSession(RuleBasedStateMachine):
                 return
             for packet in packets:
                 self.client_takes(packet)
-            if not self.client_closed and self.client_transport == "polling":
-                if self.upgrading != "pausing":
-                    self.client_polls()
+            if (
+                not self.client_closed
+                and self.client_transport == "polling"
+                and self.upgrading != "pausing"
+            ):
+                self.client_polls()
 
     @precondition(lambda self: self.post is not None and self.post_travels)
     @rule()
@@ -224,6 +227,8 @@ class ClientAndSession(RuleBasedStateMachine):
             self.session.wire_lost(wire, "transport close")
         elif self.client_transport == "websocket":
             self.client_takes(packet)
+        elif self.client_closed:
+            pass
         elif packet == "3probe" and self.upgrading == "probing":
             self.upgrading = "pausing"
         else:

@@ -157,8 +157,8 @@ class ASGIApp:
             waiting = self.openings.prepare(driver, request)
             if waiting is not None:
                 await waiting
-        except RequestError as exc:
-            await _deny(scope, send, exc)
+        except Exception as exc:
+            await _deny(scope, send, self.engine.refusal(exc))
             return
         headers: list[tuple[str, str]] = []
         if self.engine.options.response_headers is not None:
@@ -196,11 +196,22 @@ class ASGIApp:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 await self.engine.shutdown()
+            else:
+                self.engine.start()
             return message
 
         if self.other_asgi_app is not None and not (self.on_startup or self.on_shutdown):
-            await self.other_asgi_app(scope, watch, send)
-            return
+            lifespan = OtherLifespan(watch, send)
+            try:
+                await self.other_asgi_app(scope, lifespan.receive, lifespan.send)
+                return
+            except Exception as exc:
+                if lifespan.answered:
+                    raise
+                # It knows nothing of lifespans, as many applications; so we answer for it.
+                logger.debug("the other application has no lifespan", exc_info=exc)
+            if lifespan.asked:
+                await send({"type": "lifespan.startup.complete"})
         while True:
             message = await watch()
             stage = message["type"]
@@ -217,6 +228,38 @@ class ASGIApp:
             await send({"type": f"{stage}.complete"})
             if stage == "lifespan.shutdown":
                 return
+
+
+class OtherLifespan:
+    """Watches how far another application gets with its lifespan.
+
+    Args:
+        receive: ASGI's.
+        send: ASGI's.
+
+    Attributes:
+        asked: Whether it was told to start.
+        answered: Whether it has said anything.
+    """
+
+    __slots__ = ("_receive", "_send", "answered", "asked")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.asked = False
+        self.answered = False
+
+    async def receive(self) -> dict[str, Any]:
+        """Pass a message on."""
+        message = await self._receive()
+        self.asked = True
+        return message
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Pass an answer on."""
+        self.answered = True
+        await self._send(message)
 
 
 class AsgiResponder(Responder):

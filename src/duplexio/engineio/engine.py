@@ -141,9 +141,8 @@ class Engine(LoopHost):
             turn = Turn(self.options, request, query, headers, responder)
             if session is None:
                 return self._begin_session(turn)
-        except RequestError as exc:
-            self.log_refusal(exc)
-            respond_error(responder, exc, headers)
+        except Exception as exc:
+            respond_error(responder, self.refusal(exc), headers)
             return None
         if request.method == "POST":
             post = PostRequest(turn, session)
@@ -164,9 +163,8 @@ class Engine(LoopHost):
     async def _begin_later(self, handshake: Handshake, admission: Awaitable[Session]) -> None:
         try:
             session = await admission
-        except RequestError as exc:
-            self.log_refusal(exc)
-            handshake.failed(exc)
+        except Exception as exc:
+            handshake.failed(self.refusal(exc))
         else:
             handshake.opened(session, self.open_packet(session))
 
@@ -259,15 +257,27 @@ class Engine(LoopHost):
                 address = hops.pop()
         return address
 
-    def log_refusal(self, error: RequestError) -> None:
-        """Count and log a request that is refused.
+    def refusal(self, exc: Exception) -> RequestError:
+        """Count and log what keeps a request from being served.
 
         Args:
-            error: Why it is.
+            exc: What was raised.
+
+        Returns:
+            What the client is told.
         """
+        logger = self.options.logger
+        if isinstance(exc, ConnectionRefusedError):
+            error = RequestError(FORBIDDEN, exc.message or None)
+        elif isinstance(exc, RequestError):
+            error = exc
+        else:
+            logger.error("a request cannot be served", exc_info=exc)
+            return RequestError(BAD_REQUEST, "Internal server error", status=500)
         self.refused[error.code] = self.refused.get(error.code, 0) + 1
-        level = self.options.logger.warning if error.code == FORBIDDEN else self.options.logger.info
+        level = logger.warning if error.code == FORBIDDEN else logger.info
         level("request refused: %s", error)
+        return error
 
     # Admission
 
@@ -282,15 +292,14 @@ class Engine(LoopHost):
             The session, which is to be opened; or an awaitable of it.
 
         Raises:
-            RequestError: It is not let in.
+            Exception: It is not let in; :meth:`refusal` tells what to answer.
         """
+        if not self.sessions:
+            self.rebind()
         self._check_room(request)
         hook = self.options.allow_request
         if hook is not None:
-            try:
-                verdict = hook(request.environ)
-            except ConnectionRefusedError as exc:
-                raise _refusal(exc) from None
+            verdict = hook(request.environ)
             if inspect.isawaitable(verdict):
                 return self._admit_later(request, query, verdict)
             _check_verdict(verdict)
@@ -299,10 +308,7 @@ class Engine(LoopHost):
     async def _admit_later(
         self, request: HttpRequest, query: Query, verdict: Awaitable[Any]
     ) -> Session:
-        try:
-            _check_verdict(await verdict)
-        except ConnectionRefusedError as exc:
-            raise _refusal(exc) from None
+        _check_verdict(await verdict)
         self._check_room(request)
         session = self._accept(request, query)
         return session if isinstance(session, Session) else await session
@@ -323,9 +329,9 @@ class Engine(LoopHost):
         self.lag_monitor.start()
         try:
             handler = self.acceptor(session, request)
-        except BaseException as exc:
+        except BaseException:
             session.end(SERVER_SHUTDOWN)
-            raise _as_refusal(exc, self.options.logger) from None
+            raise
         if isinstance(handler, SessionHandler):
             session.handler = handler
             return session
@@ -334,9 +340,9 @@ class Engine(LoopHost):
     async def _accept_later(self, session: Session, handler: Awaitable[SessionHandler]) -> Session:
         try:
             session.handler = await handler
-        except BaseException as exc:
+        except BaseException:
             session.end(SERVER_SHUTDOWN)
-            raise _as_refusal(exc, self.options.logger) from None
+            raise
         return session
 
     def open_packet(self, session: Session) -> str:
@@ -366,6 +372,10 @@ class Engine(LoopHost):
         )
 
     # The end
+
+    def start(self) -> None:
+        """Let clients in again, after a shutdown (called when the server of HTTP starts)."""
+        self._shutting_down = False
 
     def stop(self, code: int = CloseCode.SERVICE_RESTART) -> None:
         """Begin to end all sessions, and let in no more; returns at once.
@@ -427,17 +437,3 @@ def _check_verdict(verdict: Any) -> None:
     allowed, message = verdict if isinstance(verdict, tuple) else (verdict, None)
     if not allowed:
         raise RequestError(FORBIDDEN, message or None, "allow_request said no")
-
-
-def _refusal(exc: ConnectionRefusedError) -> RequestError:
-    return RequestError(FORBIDDEN, exc.message or None)
-
-
-def _as_refusal(exc: BaseException, logger: Any) -> BaseException:
-    """Turn what an acceptor has raised into what the client is told."""
-    if isinstance(exc, ConnectionRefusedError):
-        return _refusal(exc)
-    if isinstance(exc, RequestError) or not isinstance(exc, Exception):
-        return exc
-    logger.error("the connect handler raised", exc_info=exc)
-    return RequestError(BAD_REQUEST, "Internal server error", status=500)

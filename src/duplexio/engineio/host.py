@@ -31,6 +31,15 @@ class LoopHost(SessionHost):
         self.shared = loop_state(asyncio.get_running_loop())
         self.monitor = LagMonitor(self.shared.loop, self.logger)
 
+    def rebind(self) -> None:
+        """Go to the event loop that is running, if it is another one.
+
+        Programs that are tested start the same server on one loop after the other. There must be no
+        sessions.
+        """
+        if self.shared is not None and self.shared.loop is not asyncio.get_running_loop():
+            self.bind()
+
     @property
     def loop_state(self) -> LoopState:
         """What the connections of the event loop share."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
@@ -142,8 +141,8 @@ class Openings:
         asked = source.http_request(request)
         try:
             waiting = self.prepare(driver, asked)
-        except RequestError as exc:
-            return refusal(exc)
+        except Exception as exc:
+            return refusal(self.engine.refusal(exc))
         asked.compact()
         request.compact()
         return None if waiting is None else self._decide_later(waiting)
@@ -151,8 +150,8 @@ class Openings:
     async def _decide_later(self, waiting: Awaitable[None]) -> Response | None:
         try:
             await waiting
-        except RequestError as exc:
-            return refusal(exc)
+        except Exception as exc:
+            return refusal(self.engine.refusal(exc))
         return None
 
     def prepare(self, driver: EngineConnection, request: HttpRequest) -> Awaitable[None] | None:
@@ -166,35 +165,22 @@ class Openings:
             ``None``, or an awaitable when it takes its time.
 
         Raises:
-            RequestError: The request is no good.
+            Exception: The request is no good; ``Engine.refusal`` tells what to answer.
         """
         engine = self.engine
-        try:
-            query, session = engine.check_websocket(request)
-            if session is not None:
-                driver.session = session
-                return None
-            admitted = engine.admit(request, query)
-        except RequestError as exc:
-            engine.log_refusal(exc)
-            raise
+        query, session = engine.check_websocket(request)
+        if session is not None:
+            driver.admit(session, None)
+            return None
+        admitted = engine.admit(request, query)
         if not isinstance(admitted, Session):
             return self._prepare_later(driver, admitted)
-        driver.session = admitted
-        driver.packet = engine.open_packet_websocket(admitted)
+        driver.admit(admitted, engine.open_packet_websocket(admitted))
         return None
 
     async def _prepare_later(self, driver: EngineConnection, admitted: Awaitable[Session]) -> None:
-        try:
-            session = await admitted
-        except RequestError as exc:
-            self.engine.log_refusal(exc)
-            raise
-        driver.session = session
-        driver.packet = self.engine.open_packet_websocket(session)
-        if driver.lost:
-            driver.leave("transport close")
-        await asyncio.sleep(0)
+        session = await admitted
+        driver.admit(session, self.engine.open_packet_websocket(session))
 
     def add_headers(
         self, driver: EngineConnection, request: Request, response: Response

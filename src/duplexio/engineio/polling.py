@@ -95,11 +95,15 @@ class Turn:
         hook = self.options.response_headers
         if hook is not None:
             pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-            hook(self.request.environ, pairs)
-            lines = [
-                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs
-            ]
-            headers = tuple(lines)
+            try:
+                hook(self.request.environ, pairs)
+                lines = [
+                    (name.lower().encode("latin-1"), value.encode("latin-1"))
+                    for name, value in pairs
+                ]
+                headers = tuple(lines)
+            except Exception as exc:
+                self.options.logger.error("response_headers raised", exc_info=exc)
         self.responder.respond(status, headers, body)
 
     def send_packets(self, packets: list[Any], extra: HeaderList = ()) -> None:
@@ -173,10 +177,9 @@ class Handshake(Poll):
             packet: The open packet.
         """
         self.session = session
+        session.open_polling(self, packet)
         if self.gone:
             session.end(TRANSPORT_CLOSE)
-        else:
-            session.open_polling(self, packet)
 
     def failed(self, error: RequestError) -> None:
         """Answer that there will be no session.

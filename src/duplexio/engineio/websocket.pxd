@@ -22,8 +22,9 @@ cdef class DriverWire(Wire):
 
 
 cdef class EngineConnection(Driver):
-    cdef public Session session
-    cdef public str packet
+    cdef readonly Session session
+    cdef readonly str packet
     cdef readonly DriverWire wire
 
-    cdef object leave(self, str reason)
+    cpdef object admit(self, Session session, str packet)
+    cpdef object leave(self, str reason)

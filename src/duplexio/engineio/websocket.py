@@ -131,6 +131,18 @@ class EngineConnection(Driver):
         self.packet: str | None = None
         self.wire: DriverWire | None = None
 
+    def admit(self, session: Session, packet: str | None) -> None:
+        """Take the session, before the opening handshake is answered.
+
+        Args:
+            session: The session.
+            packet: Its open packet; ``None`` when it is to be upgraded.
+        """
+        self.session = session
+        self.packet = packet
+        if self.lost:
+            self.leave(TRANSPORT_CLOSE)
+
     # What the connection tells
 
     def on_text(self, message: str) -> None:
@@ -231,7 +243,12 @@ class EngineConnection(Driver):
         session, self.session = self.session, None
         if session is None:
             return
-        if self.wire is not None:
-            session.wire_lost(self.wire, reason)
-        elif self.packet is not None:
-            session.end(reason)  # it was admitted, but never opened
+        wire = self.wire
+        packet, self.packet = self.packet, None
+        if wire is None:
+            if packet is None:
+                return  # it would have been upgraded, but goes on where it is
+            # The application has let the client in, so it is to hear of its coming and going.
+            wire = DriverWire(self)
+            session.open_websocket(wire, packet)
+        session.wire_lost(wire, reason)
