@@ -15,9 +15,11 @@ cdef class Head:
 
 @cython.locals(
     end=Py_ssize_t, position=Py_ssize_t, dash=Py_ssize_t, comma=Py_ssize_t, after=Py_ssize_t,
-    kind=int, attachments='long long', number='long long'
+    kind=int, attachments='long long', number='long long', head=Head
 )
 cpdef Head parse_head(str text, Py_ssize_t start)
+@cython.locals(number='long long')
+cdef long long _number(str text, Py_ssize_t position, Py_ssize_t end) except -1
 @cython.locals(first=Py_ssize_t)
 cdef Py_ssize_t _skip_digits(str text, Py_ssize_t position, Py_ssize_t end) except -1
 cpdef object check_event(object data)

@@ -63,12 +63,11 @@ class Head:
 
     __slots__ = ("attachments", "id", "kind", "namespace", "offset")
 
-    def __init__(self, kind: int, namespace: str, id: int, offset: int, attachments: int) -> None:
-        self.kind = kind
-        self.namespace = namespace
-        self.id = id
-        self.offset = offset
-        self.attachments = attachments
+    kind: int
+    namespace: str
+    id: int
+    offset: int
+    attachments: int
 
 
 def parse_head(text: str, start: int) -> Head:
@@ -98,7 +97,7 @@ def parse_head(text: str, start: int) -> Head:
         dash = _skip_digits(text, position, end)
         if dash == position or dash >= end or text[dash] != "-":
             raise PacketError("a packet with attachments does not say how many")
-        attachments = int(text[position:dash])
+        attachments = _number(text, position, dash)
         position = dash + 1
     namespace = "/"
     if position < end and text[position] == "/":
@@ -112,9 +111,24 @@ def parse_head(text: str, start: int) -> Head:
     number = -1
     if position < end and "0" <= text[position] <= "9":
         after = _skip_digits(text, position, end)
-        number = int(text[position:after])
+        number = _number(text, position, after)
         position = after
-    return Head(kind, namespace, number, position, attachments)
+    head = Head.__new__(Head)  # quicker than a call with arguments, when compiled
+    head.kind = kind
+    head.namespace = namespace
+    head.id = number
+    head.offset = position
+    head.attachments = attachments
+    return head
+
+
+def _number(text: str, position: int, end: int) -> int:
+    """Return the number that the digits between two positions write."""
+    number = 0
+    while position < end:
+        number = number * 10 + (ord(text[position]) - 48)
+        position += 1
+    return number
 
 
 def _skip_digits(text: str, position: int, end: int) -> int:

@@ -29,6 +29,19 @@ _leave_task = asyncio.tasks._leave_task
 _references = sys.getrefcount
 
 
+class Slot:
+    """A parked task, with what is asked of it for every coroutine.
+
+    Args:
+        loop: The event loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.parked = Parked(loop)
+        self.task = self.parked.task
+        self.woken = self.parked.wake.done
+
+
 class Runner:
     """Starts coroutines on one event loop.
 
@@ -42,7 +55,7 @@ class Runner:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.task: asyncio.Task[Any] | None = None
-        self.parked: list[Parked] = []
+        self.slots: list[Slot] = []
 
     def start(self, coroutine: Any, suspends: bool) -> Any:
         """Run a coroutine to where it suspends first.
@@ -68,10 +81,10 @@ class Runner:
     def _borrow(self, coroutine: Any) -> Any:
         """Let a coroutine take its first step in the name of a parked task."""
         loop = self.loop
-        parked = self.parked.pop() if self.parked else Parked(loop)
-        if parked.wake.done():
-            parked = Parked(loop)  # somebody has cancelled all tasks
-        task = parked.task
+        slot = self.slots.pop() if self.slots else Slot(loop)
+        if slot.woken():
+            slot = Slot(loop)  # somebody has cancelled all tasks
+        task = slot.task
         references = _references(task)
         weak = getweakrefcount(task)
         running = _current_task(loop)
@@ -86,13 +99,13 @@ class Runner:
             future = context.run(coroutine.send, None)
         except StopIteration as stop:
             result = stop.value
-            if parked.wake.done():
+            if slot.woken():
                 # As with any task that is cancelled in its last step.
                 error = asyncio.CancelledError()
         except BaseException as exc:
             error = exc
         else:
-            parked.go_on(coroutine, future, context)
+            slot.parked.go_on(coroutine, future, context)
             suspended = True
         finally:
             _leave_task(loop, task)
@@ -105,16 +118,15 @@ class Runner:
             _references(task) == references
             and getweakrefcount(task) == weak
             and not task._callbacks
-            and not task.cancelling()
-            and not parked.wake.done()
+            and not slot.woken()
         ):
-            if len(self.parked) < MAX_PARKED:
-                self.parked.append(parked)
+            if len(self.slots) < MAX_PARKED:
+                self.slots.append(slot)
             else:
-                parked.end(None, None)
+                slot.parked.end(None, None)
         else:
             # Who has kept it sees a task that ends as the coroutine did.
-            parked.end(result, error)
+            slot.parked.end(result, error)
         if error is not None:
             raise error
         return result
