@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, unquote_plus
 
 from ..websocket.http11 import Request, parse_request
+from .environ import Environ
 from .exceptions import BAD_REQUEST, RequestError
 
 __all__ = ["HeadRequest", "HttpRequest", "Query", "ScopeRequest", "error_body", "parse_query"]
@@ -143,8 +144,12 @@ class HttpRequest:
     def environ(self) -> dict[str, Any]:
         """The request in the form of WSGI, with the ASGI scope as ``asgi.scope``."""
         if self.built_environ is None:
-            self.built_environ = make_environ(self.scope)
+            self.built_environ = Environ(self.make_environ)
         return self.built_environ
+
+    def make_environ(self) -> dict[str, Any]:
+        """Make what ``environ`` is filled with."""
+        return make_environ(self.scope)
 
 
 class ScopeRequest(HttpRequest):
