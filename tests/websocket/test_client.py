@@ -423,6 +423,18 @@ class TestArguments:
         async with peer(hold) as server, connect(uri_of(server), logger=logger) as ws:
             assert ws.logger is logger
 
+    async def test_sending_after_the_network_failed(self):
+        async def script(raw):
+            await raw.accept()
+            raw.abort()
+
+        async with raw_server(script) as server:
+            ws = await connect(uri_of(server))
+            await soon(ws.wait_closed())
+            with pytest.raises(ConnectionClosedError):
+                await ws.send(["x"])
+            await ws.close()
+
     async def test_one_connection_at_a_time(self):
         async with peer(hold) as server:
             connecting = connect(uri_of(server))

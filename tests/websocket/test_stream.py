@@ -271,6 +271,36 @@ class TestRecvStreaming:
         assert [await soon(first), *[piece async for piece in streaming]] == [b"a", b"b"]
         assert await soon(m.ws.recv()) == "cd"
 
+    @pytest.mark.parametrize("max_queue", [16, 2])
+    async def test_recv_waits_for_pieces_that_are_still_to_come(self, meet, max_queue):
+        m = await meet(max_queue=max_queue)
+        streaming = m.ws.recv_streaming()
+        first = asyncio.ensure_future(anext(streaming))
+        await turns()
+        m.raw.send(masked(Opcode.BINARY, b"a", fin=False) + masked(Opcode.CONT, b"b"))
+        m.raw.send(masked(Opcode.TEXT, b"0", fin=False))
+        assert await soon(first) == b"a"
+        await asyncio.sleep(0.01)
+        assert [piece async for piece in streaming] == [b"b"]
+        for i in range(1, 8):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.005):
+                    await m.ws.recv()
+            m.raw.send(masked(Opcode.CONT, b"%d" % i, fin=False))
+        m.raw.send(masked(Opcode.CONT, b"!"))
+        assert await soon(m.ws.recv()) == "01234567!"
+
+    async def test_a_whole_binary_message_as_text(self, meet):
+        m = await meet()
+        m.raw.send(masked(Opcode.BINARY, b"good") + masked(Opcode.BINARY, b"\xff"))
+        await turns()
+        assert [piece async for piece in m.ws.recv_streaming(decode=True)] == ["good"]
+        second = asyncio.ensure_future(anext(m.ws.recv_streaming(decode=True)))
+        assert (await m.raw.read_close()).code == 1007
+        await m.raw.close()
+        with pytest.raises(ConnectionClosedError):
+            await soon(second)
+
     async def test_the_end_in_the_middle_is_raised(self, meet):
         m = await meet()
         streaming = m.ws.recv_streaming()
@@ -674,6 +704,27 @@ class TestClose:
         m.raw.abort()
         await soon(m.ws.wait_closed())
         await m.ws.wait_closed()
+
+    async def test_messages_before_a_broken_frame_are_received_and_answered(self, meet):
+        m = await meet(close_timeout=5)
+        m.raw.send(masked(Opcode.TEXT, b"a") + masked(Opcode.TEXT, b"b") + b"\x81\x01x")
+        for message in ("a", "b"):
+            assert await soon(m.ws.recv()) == message
+            await m.ws.send(message)
+        receiving = asyncio.ensure_future(m.ws.recv())
+        assert [(await m.raw.read_frame()).data for _ in range(2)] == [b"a", b"b"]
+        assert (await m.raw.read_close()).code == 1002
+        await m.raw.close()
+        with pytest.raises(ConnectionClosedError) as caught:
+            await soon(receiving)
+        assert caught.value.sent.code == 1002
+
+    async def test_messages_before_a_broken_frame_that_nobody_receives(self, meet):
+        m = await meet(close_timeout=0.05)
+        m.raw.send(masked(Opcode.TEXT, b"a") + b"\x81\x01x")
+        assert (await m.raw.read_close()).code == 1002
+        assert await m.raw.read_all() == b""
+        assert await soon(m.ws.recv()) == "a"
 
     async def test_messages_that_cross_our_close_frame_can_be_received(self, meet):
         m = await meet(close_timeout=5)
