@@ -619,3 +619,22 @@ async def test_events_before_the_connect_handler_is_done_pause_reading():
     assert peer.wire.paused
     release.set()
     await until(lambda: not peer.wire.paused)
+
+
+async def test_disconnecting_in_the_connect_handler():
+    server = AsyncServer()
+    reasons = []
+
+    @server.event
+    async def connect(sid, environ):
+        await server.emit("bye", to=sid)
+        await server.disconnect(sid)
+
+    server.on("disconnect", lambda sid, reason: reasons.append(reason))
+    peer = Peer(server)
+    peer.send("0")
+    first, *others = peer.take()
+    assert first.startswith("0{")
+    assert others == ['2["bye"]', "1"]
+    assert reasons == ["server namespace disconnect"]
+    assert server.hub.adapters["/"].members == {}

@@ -471,7 +471,11 @@ class Connection(SessionHandler):
     def _accept(self, client: Client) -> None:
         if client.reason:
             # It has left while the handler ran, which is told so now.
+            if client.reason == SERVER_DISCONNECT and not client.told:
+                client.tell()
+                client.send(DISCONNECT, -1, None, True)
             self._end(client, client.reason)
+            self._expect_connect()
             return
         self.hub.logger.info("%s: connected", client.label())
         early = client.accepted()
