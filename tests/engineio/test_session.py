@@ -484,6 +484,29 @@ def test_a_websocket_that_reads_again_starts_from_nothing():
     assert handler.events.count("drained") == 3
 
 
+def test_clients_that_take_few_packets_at_once():
+    _host, session, handler = polling_session()
+    session.limit_polls(3)
+    for text in "abcdefg":
+        session.send_text(text)
+    session.send_encoded(Encoded("h", (b"1", b"2", b"3", b"4")))
+    session.send_text("i")
+    assert poll(session).result == ["4a", "4b", "4c"]
+    assert poll(session).result == ["4d", "4e", "4f"]
+    assert poll(session).result == ["4g"]
+    result = poll(session).result
+    assert [packet.text for packet in result] == ["h"]
+    assert poll(session).result == ["4i"]
+    waiting = poll(session)
+    for text in "abcd":
+        session.send_text(text)
+    session.close()
+    assert handler.reason == "forced close"
+    assert waiting.result == ["4a", "4b", "4c"]
+    assert poll(session).result == ["4d", "1"]
+    assert poll(session).result == "refused"
+
+
 # The upgrade
 
 

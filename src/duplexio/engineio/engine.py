@@ -37,6 +37,9 @@ from .session import OPENING, SERVER_SHUTDOWN, Session, SessionHandler
 
 __all__ = ["Acceptor", "Engine"]
 
+#: Packets that python-engineio's clients take at once; more of them end the connection.
+PYTHON_PACKETS = 16
+
 _is_id = re.compile(r"[A-Za-z0-9_-]{1,256}").fullmatch
 
 # Stands for the id in the open packets that are made once for all sessions.
@@ -322,6 +325,10 @@ class Engine(LoopHost):
             )
         session = Session(self, self.options.session, sid, query.protocol, query.b64)
         session.request = request
+        if query.transport == "polling":
+            agent = request.header("user-agent")
+            if agent is not None and agent.lower().startswith("python"):
+                session.limit_polls(PYTHON_PACKETS)
         self.sessions[session.sid] = session
         if self.options.max_connections_per_address is not None:
             address = self.address_of(request)

@@ -54,6 +54,9 @@ cdef class Polling:
     cdef Py_ssize_t position
     cdef double nudge_due
     cdef bint flushing
+    cdef Py_ssize_t limit
+
+    cdef list take(self)
 
 
 cdef class Session:
@@ -94,6 +97,7 @@ cdef class Session:
     cpdef object flush(self)
     cdef object _drained(self)
     cdef object _check_wire(self)
+    cpdef object limit_polls(self, Py_ssize_t packets)
     cpdef object wire_drained(self, Wire wire)
     cpdef object receive_text(self, Wire wire, str text)
     cpdef object receive_binary(self, Wire wire, bytes data)

@@ -271,6 +271,28 @@ class Polling:
         self.position = 0
         self.nudge_due = 0.0
         self.flushing = False
+        self.limit = 0  # packets that an answer may have; 0 for any number
+
+    def take(self) -> list[Any]:
+        """Remove from the buffer what one answer may carry, and return it."""
+        packets = self.buffer
+        if self.limit and len(packets) > 0:
+            count = end = 0
+            while end < len(packets):
+                packet = packets[end]
+                count += 1 + (len(packet.attachments) if isinstance(packet, Encoded) else 0)
+                if count > self.limit and end:
+                    break
+                end += 1
+            if end < len(packets):
+                self.buffer = packets[end:]
+                self.size = 0
+                for packet in self.buffer:
+                    self.size += packet.size() if isinstance(packet, Encoded) else len(packet)
+                return packets[:end]
+        self.buffer = []
+        self.size = 0
+        return packets
 
 
 class Session:
@@ -525,11 +547,9 @@ class Session:
         slot = polling.slot
         if slot is None or not polling.buffer or not POLLING <= self.phase <= PROBED:
             return
-        packets, polling.buffer = polling.buffer, []
-        polling.size = 0
         polling.slot = None
         polling.nudge_due = 0.0
-        slot.answer(packets)
+        slot.answer(polling.take())
         if self.handler is not None and self.phase != OPENING:
             self._drained()
 
@@ -561,6 +581,15 @@ class Session:
         if wire is self.wire and self.waiting:
             self.waiting = 0
             self._drained()
+
+    def limit_polls(self, packets: int) -> None:
+        """Send no more than so many packets at once, while on polling requests.
+
+        Args:
+            packets: How many.
+        """
+        if self.polling is not None:
+            self.polling.limit = packets
 
     # Receiving
 
@@ -750,8 +779,11 @@ class Session:
         if polling is None or not (POLLING <= self.phase <= PROBED or self.phase == CLOSING):
             slot.refuse()
         elif self.phase == CLOSING:
-            slot.answer([*polling.buffer, "1"])
-            polling.buffer = []
+            packets = polling.take()
+            if polling.buffer:
+                slot.answer(packets)
+                return
+            slot.answer([*packets, "1"])
             self._finish(self.reason)
         elif polling.slot is not None:
             # Packets could get lost between two answers: the session cannot go on.
@@ -983,6 +1015,8 @@ class Session:
             if self.phase == OPENING:
                 self.end(reason)
             return
+        if polling is not None and polling.limit and len(polling.buffer) >= polling.limit:
+            self.flush()  # the close packet does not fit into this answer
         if polling is None or polling.slot is not None:
             self._end(reason, code)
             return

@@ -1,0 +1,34 @@
+"""Old and new Python clients, each installed into a folder of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent / "python_modules"
+COMMON = ["requests", "websocket-client", "aiohttp"]
+PACKAGES = {
+    "engineio3": ["python-engineio<4", *COMMON],
+    "engineio4": ["python-engineio>=4", *COMMON],
+    "socketio4": ["python-socketio<5", "python-engineio<4", *COMMON],
+    "socketio5": ["python-socketio>=5", "python-engineio>=4", *COMMON],
+}
+
+
+def python_packages(name):
+    """Return the folder with the packages of that name, installed when it is not there."""
+    folder = FOLDER / name
+    stamp = folder / ".installed"
+    if not stamp.exists():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade"]
+        done = subprocess.run(
+            [*command, "--target", str(folder), *PACKAGES[name]],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            pytest.skip(f"{name} cannot be installed: {done.stderr.strip().splitlines()[-1]}")
+        stamp.touch()
+    return folder
