@@ -122,6 +122,18 @@ class TestWithTheWebsocketsLibrary:
         assert request.headers["Authorization"] == "Basic QWRhOnNlY3JldCE="
         assert request.headers["Host"] == f"127.0.0.1:{port}"
 
+    @pytest.mark.parametrize("length", [10, 7000])
+    async def test_the_request_can_be_looked_at(self, length):
+        headers = {"X-Long": "x" * length, "Cookie": "a=b"}
+        async with (
+            peer(hold) as server,
+            connect(uri_of(server, "/p?q"), additional_headers=headers) as ws,
+        ):
+            assert ws.request.path == "/p?q"
+            assert ws.request.headers["X-Long"] == "x" * length
+            assert ws.request.headers["cookie"] == "a=b"
+            assert ws.request is ws.request
+
     async def test_user_agent(self):
         seen = []
 

@@ -19,6 +19,9 @@ from .http11 import Response, find_head_end, parse_request, parse_response
 
 __all__ = ["ClientOpening", "HixieOpening"]
 
+#: Requests shorter than this are kept as bytes.
+SHORT_REQUEST = 4096
+
 #: Responses with a status of 1xx that may precede the answer (RFC 9110 §15.2).
 MAX_INTERIM_RESPONSES = 8
 
@@ -49,7 +52,10 @@ class ClientOpening:
 
     def connected(self) -> None:
         """Send the request."""
-        self._driver.head, data = self.request()
+        request, data = self.request()
+        # Its bytes take a fraction of the memory, and are parsed again if somebody asks. (Those of
+        # a long one could exceed the limits of parsing.)
+        self._driver.head = data[: find_head_end(data)] if len(data) < SHORT_REQUEST else request
         self._driver.send_raw(data)
 
     def received(self, data: bytes) -> None:
