@@ -15,7 +15,7 @@ from .engine import Engine
 from .exceptions import RequestError
 from .request import HeadRequest, HttpRequest, error_body
 from .session import Session
-from .websocket import EngineConnection
+from .websocket import EngineConnection, Turns
 
 __all__ = ["Openings", "RequestSource", "refusal"]
 
@@ -71,6 +71,7 @@ class Openings:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._turns: Turns | None = None
         settings = engine.options
         # Heartbeats are the session's business, and so is a client that does not read.
         self.options = Options(
@@ -97,7 +98,10 @@ class Openings:
             loop_state: What the connections of the event loop share.
             owner: Who keeps it.
         """
-        return EngineConnection(loop_state, self.options, owner)
+        turns = self._turns
+        if turns is None or turns.loop is not loop_state.loop:
+            turns = self._turns = Turns(loop_state.loop)
+        return EngineConnection(loop_state, self.options, turns, owner)
 
     def open(
         self,

@@ -7,8 +7,18 @@ from .encoded cimport Encoded
 from .session cimport Session, Wire
 
 
+cdef class Turns:
+    cdef readonly object loop
+    cdef long count
+    cdef bint counting
+
+    cdef object keep_counting(self)
+    cpdef object next(self)
+
+
 cdef class DriverWire(Wire):
     cdef readonly EngineConnection driver
+    cdef long turn
 
     cpdef object send_text(self, str packet)
     cpdef object send_utf8(self, bytes packet)
@@ -22,6 +32,7 @@ cdef class DriverWire(Wire):
 
 
 cdef class EngineConnection(Driver):
+    cdef Turns turns
     cdef readonly Session session
     cdef readonly str packet
     cdef readonly DriverWire wire

@@ -8,6 +8,7 @@ it as its *wire*.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ..websocket.driver import Driver, Owner
@@ -19,10 +20,37 @@ from .session import SERVER_SHUTDOWN, TRANSPORT_CLOSE, TRANSPORT_ERROR, Session,
 if TYPE_CHECKING:
     from ..websocket.options import Options
 
-__all__ = ["DriverWire", "EngineConnection"]
+__all__ = ["DriverWire", "EngineConnection", "Turns"]
 
 # The state of a connection that is open, as in ``websocket.connection``.
 OPEN = 1
+
+
+class Turns:
+    """Counts the turns of the event loop in which something is broadcast.
+
+    Args:
+        loop: The event loop.
+
+    Attributes:
+        count: The number of the present one.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.count = 0
+        self.counting = False
+
+    def keep_counting(self) -> None:
+        """Count on when this turn is over."""
+        if not self.counting:
+            self.counting = True
+            self.loop.call_soon(self.next)
+
+    def next(self) -> None:
+        """Begin the next turn."""
+        self.counting = False
+        self.count += 1
 
 
 class DriverWire(Wire):
@@ -35,6 +63,7 @@ class DriverWire(Wire):
     def __init__(self, driver: EngineConnection) -> None:
         super().__init__()
         self.driver = driver
+        self.turn = -1  # of the loop, when the last shared frames were sent
 
     def send_text(self, packet: str) -> None:
         """Send a text message."""
@@ -79,8 +108,19 @@ class DriverWire(Wire):
         """Send a text message and its attachments, with nothing in between."""
         driver = self.driver
         connection = driver.connection
-        if connection is not None and connection.state == OPEN:
-            driver.send_shared(encoded.frames(protocol, b64))
+        if connection is None or connection.state != OPEN:
+            return
+        frames = encoded.frames(protocol, b64)
+        turns = driver.turns
+        if self.turn != turns.count:
+            self.turn = turns.count
+            turns.keep_counting()
+            driver.send_shared(frames)
+        else:
+            # More than one broadcast in this turn of the loop: all but the first go in one write.
+            output = driver.out()
+            output.append(frames)
+            driver.sent(output)
 
     def buffered(self) -> int:
         """Return how many bytes wait to be sent."""
@@ -117,6 +157,7 @@ class EngineConnection(Driver):
     Args:
         loop_state: What the connections of the event loop share.
         options: Limits and times of a WebSocket.
+        turns: Counts the turns of the loop, for all connections of an engine.
         owner: Is told of the beginning and the end.
 
     Attributes:
@@ -125,8 +166,11 @@ class EngineConnection(Driver):
         wire: What the session knows this connection as.
     """
 
-    def __init__(self, loop_state: LoopState, options: Options, owner: Owner | None = None) -> None:
+    def __init__(
+        self, loop_state: LoopState, options: Options, turns: Turns, owner: Owner | None = None
+    ) -> None:
         super().__init__(loop_state, options, owner)
+        self.turns = turns
         self.session: Session | None = None
         self.packet: str | None = None
         self.wire: DriverWire | None = None
