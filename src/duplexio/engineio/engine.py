@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, binding=True, embedsignature=True
 """What serves sessions: who gets one, who has which, and what time it is.
 
 The :class:`Engine` stands between those who speak HTTP and WebSocket and those who want messages.
@@ -76,12 +77,12 @@ class Engine(LoopHost):
         self.generate_id = generate_id or IdGenerator(os.urandom).next
         self.sessions: dict[str, Session] = {}
         self.refused: dict[int, int] = {}
-        self._open_packet = self._make_open_packet(options.upgrades())
-        self._open_packet_websocket = self._make_open_packet(())
-        self._addresses: dict[str, int] = {}
-        self._proxies = _networks(options.trusted_proxies)
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._shutting_down = False
+        self.packet_polling = self._make_open_packet(options.upgrades())
+        self.packet_websocket = self._make_open_packet(())
+        self.addresses: dict[str, int] = {}
+        self.proxies = _networks(options.trusted_proxies)
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.shutting_down = False
 
     # The event loop
 
@@ -93,8 +94,8 @@ class Engine(LoopHost):
 
     def keep_task(self, task: asyncio.Task[Any]) -> None:
         """Keep a task from being collected until it is done, and cancel it at the shutdown."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     # What sessions tell their host
 
@@ -104,11 +105,11 @@ class Engine(LoopHost):
             return
         if self.options.max_connections_per_address is not None:
             address = self.address_of(session.request)
-            count = self._addresses.get(address, 0) - 1
+            count = self.addresses.get(address, 0) - 1
             if count > 0:
-                self._addresses[address] = count
+                self.addresses[address] = count
             else:
-                self._addresses.pop(address, None)
+                self.addresses.pop(address, None)
         if not self.sessions:
             self.lag_monitor.stop()
 
@@ -136,12 +137,14 @@ class Engine(LoopHost):
             query = parse_query(request.query_string())
             if query.script is not None and not self.options.jsonp:
                 raise RequestError(BAD_REQUEST, detail="JSONP is off; jsonp=True would allow it")
-            headers = self.options.cors.check(request, query.script is not None)
+            if query.script is not None or request.header("origin") is not None:
+                headers = self.options.cors.check(request, query.script is not None)
             if request.method == "OPTIONS" and headers:
                 responder.respond(204, self.options.cors.preflight(request, headers), b"")
                 return None
             session = self._find(request, query, upgrade=False)
-            turn = Turn(self.options, request, query, headers, responder)
+            turn = Turn.__new__(Turn)
+            turn.start(self.options, request, query, headers, responder)
             if session is None:
                 return self._begin_session(turn)
         except Exception as exc:
@@ -193,7 +196,7 @@ class Engine(LoopHost):
                 raise RequestError(UNKNOWN_SID)
             if session.protocol != query.protocol:
                 raise RequestError(BAD_REQUEST, detail="EIO is another than in the handshake")
-            if not upgrade and session.transport != query.transport:
+            if not upgrade and session.upgraded:
                 raise RequestError(BAD_REQUEST, detail="the session has gone on to a WebSocket")
             return session
         if request.method != "GET":
@@ -224,7 +227,7 @@ class Engine(LoopHost):
     def _check_room(self, request: HttpRequest) -> None:
         """Check that there is room for one more session."""
         options = self.options
-        if self._shutting_down:
+        if self.shutting_down:
             raise RequestError(BAD_REQUEST, "Server is shutting down", status=503)
         if len(self.sessions) >= options.max_connections:
             raise RequestError(
@@ -236,7 +239,7 @@ class Engine(LoopHost):
         limit = options.max_connections_per_address
         if limit is not None:
             address = self.address_of(request)
-            if self._addresses.get(address, 0) >= limit:
+            if self.addresses.get(address, 0) >= limit:
                 raise RequestError(
                     BAD_REQUEST,
                     "Too many connections",
@@ -252,11 +255,11 @@ class Engine(LoopHost):
         """
         client = request.client
         address = "" if client is None else str(client[0])
-        if self._proxies:
+        if self.proxies:
             forwarded = request.header("x-forwarded-for")
             hops = [hop.strip() for hop in forwarded.split(",")] if forwarded else []
             # The last was added by who has connected to us, and so on.
-            while hops and _is_in(address, self._proxies):
+            while hops and _is_in(address, self.proxies):
                 address = hops.pop()
         return address
 
@@ -332,7 +335,7 @@ class Engine(LoopHost):
         self.sessions[session.sid] = session
         if self.options.max_connections_per_address is not None:
             address = self.address_of(request)
-            self._addresses[address] = self._addresses.get(address, 0) + 1
+            self.addresses[address] = self.addresses.get(address, 0) + 1
         self.lag_monitor.start()
         try:
             handler = self.acceptor(session, request)
@@ -358,7 +361,7 @@ class Engine(LoopHost):
         Args:
             session: The session, not open yet.
         """
-        return self._open_packet.replace(_PLACE, session.sid, 1)
+        return self.packet_polling.replace(_PLACE, session.sid, 1)
 
     def open_packet_websocket(self, session: Session) -> str:
         """Return the packet that begins a session on a WebSocket, which has nothing to go on to.
@@ -366,7 +369,7 @@ class Engine(LoopHost):
         Args:
             session: The session, not open yet.
         """
-        return self._open_packet_websocket.replace(_PLACE, session.sid, 1)
+        return self.packet_websocket.replace(_PLACE, session.sid, 1)
 
     def _make_open_packet(self, upgrades: tuple[str, ...]) -> str:
         options = self.options.session
@@ -382,7 +385,7 @@ class Engine(LoopHost):
 
     def start(self) -> None:
         """Let clients in again, after a shutdown (called when the server of HTTP starts)."""
-        self._shutting_down = False
+        self.shutting_down = False
 
     def stop(self, code: int = CloseCode.SERVICE_RESTART) -> None:
         """Begin to end all sessions, and let in no more; returns at once.
@@ -390,8 +393,8 @@ class Engine(LoopHost):
         Args:
             code: Close code for WebSockets.
         """
-        if not self._shutting_down:
-            self._shutting_down = True
+        if not self.shutting_down:
+            self.shutting_down = True
             for session in list(self.sessions.values()):
                 session.close(SERVER_SHUTDOWN, code)
 
@@ -410,10 +413,10 @@ class Engine(LoopHost):
                 if task in late:
                     task.cancel()
                     wire.abort()
-        for task in list(self._tasks):
+        for task in list(self.tasks):
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if self.tasks:
+            await asyncio.wait(self.tasks)
         for session in list(self.sessions.values()):
             session.end(SERVER_SHUTDOWN)
 

@@ -9,6 +9,7 @@ cdef class LoopHost(SessionHost):
     cdef LoopState shared
     cdef object monitor
     cdef list unflushed
+    cdef bint reading
 
     cpdef object bind(self)
     cpdef double now(self) except? -1
@@ -17,3 +18,5 @@ cdef class LoopHost(SessionHost):
     cpdef object cancel(self, Session session)
     cpdef object flush_soon(self, Session session)
     cpdef object flush_all(self)
+    cpdef object begin_read(self)
+    cpdef object end_read(self)

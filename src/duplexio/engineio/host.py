@@ -25,6 +25,7 @@ class LoopHost(SessionHost):
         self.shared: LoopState | None = None
         self.monitor: LagMonitor | None = None
         self.unflushed: list[Session] = []
+        self.reading = False
 
     def bind(self) -> None:
         """Stay with the event loop that is running."""
@@ -79,9 +80,20 @@ class LoopHost(SessionHost):
 
     def flush_soon(self, session: Session) -> None:
         """Have the session flushed at the end of this turn of the loop."""
-        if not self.unflushed and self.shared is not None:
+        if not self.unflushed and not self.reading and self.shared is not None:
             self.shared.loop.call_soon(self.flush_all)
         self.unflushed.append(session)
+
+    def begin_read(self) -> None:
+        """Take note that what has arrived is about to be dealt with."""
+        self.reading = not self.unflushed
+
+    def end_read(self) -> None:
+        """Flush the sessions to which something was sent meanwhile."""
+        if self.reading:
+            self.reading = False
+            if self.unflushed:
+                self.flush_all()
 
     def flush_all(self) -> None:
         """Flush the sessions that wait for it."""

@@ -15,6 +15,8 @@ cdef class Turn:
     cdef readonly tuple headers
     cdef readonly Responder responder
 
+    cdef object start(self, object options, HttpRequest request, Query query, tuple headers,
+                      Responder responder)
     cpdef object send(self, int status, tuple headers, bytes body)
     cpdef object send_packets(self, list packets, tuple extra=*)
     cpdef object send_error(self, object error)

@@ -82,6 +82,17 @@ class Turn:
         headers: HeaderList,
         responder: Responder,
     ) -> None:
+        self.start(options, request, query, headers, responder)
+
+    def start(
+        self,
+        options: ServerOptions,
+        request: HttpRequest,
+        query: Query,
+        headers: HeaderList,
+        responder: Responder,
+    ) -> None:
+        """Do what the constructor does, which costs more when this is compiled."""
         self.options = options
         self.request = request
         self.query = query

@@ -33,6 +33,8 @@ cdef class HeadRequest(HttpRequest):
     cdef readonly bint secure
     cdef object built_scope
 
+    cdef object start(self, str method, str target, object fields, bytes head, object site,
+                      object client, bint secure)
     cpdef object request(self)
     cpdef object compact(self)
     cpdef object make_scope(self)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, unquote_plus
 
 from ..websocket.http11 import Request, parse_request
@@ -20,7 +20,8 @@ from .exceptions import BAD_REQUEST, RequestError
 
 __all__ = ["HeadRequest", "HttpRequest", "Query", "ScopeRequest", "error_body", "parse_query"]
 
-Address = tuple[str, int] | None
+if TYPE_CHECKING:
+    Address = tuple[str, int] | None
 
 
 class Query:
@@ -220,7 +221,21 @@ class HeadRequest(HttpRequest):
         client: Address = None,
         secure: bool = False,
     ) -> None:
-        super().__init__(method)
+        self.start(method, target, fields, head, site, client, secure)
+
+    def start(
+        self,
+        method: str,
+        target: str,
+        fields: Mapping[str, str] | None,
+        head: bytes,
+        site: Site,
+        client: Address,
+        secure: bool,
+    ) -> None:
+        """Do what the constructor does, which costs more when this is compiled."""
+        self.method = method
+        self.built_environ = None
         self.target = target
         self.fields: Mapping[str, str] | None = fields
         self.head = head

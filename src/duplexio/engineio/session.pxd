@@ -80,7 +80,7 @@ cdef class Session:
     cdef readonly unsigned char phase
     cdef readonly unsigned char b64
     cdef unsigned char awaiting_pong
-    cdef unsigned char upgraded
+    cdef readonly unsigned char upgraded
     cdef unsigned char paused
     cdef unsigned char extensions
 

@@ -2,6 +2,7 @@
 
 cimport cython
 
+from ..engineio.engine cimport Engine
 from ..engineio.polling cimport PostRequest, Responder
 from ..engineio.request cimport HeadRequest
 
@@ -14,16 +15,20 @@ cdef class HeadBlock:
     cdef object request
 
 
+cdef class Exchange(Responder)
+
+
 cdef class NativeEngine:
     cdef readonly object app
     cdef readonly object front_door
-    cdef readonly object engine
+    cdef readonly Engine engine
     cdef readonly tuple prefixes
-    cdef dict rendered
+    cdef bytes default_lines
+    cdef dict heads
 
-    cdef bytes lines(self, tuple headers)
+    cdef bytes head(self, int status, tuple headers)
     @cython.locals(known=HeadBlock, line=Py_ssize_t, end=Py_ssize_t, stop=Py_ssize_t, parts=list,
-                   target=str, block=bytes)
+                   target=str, block=bytes, exchange=Exchange, request=HeadRequest)
     cdef bint receive(self, Entrance entrance, bytes data) except -1
     cdef HeadBlock read(self, bytes head, bytes block)
 
@@ -36,8 +41,10 @@ cdef class Exchange(Responder):
     cdef object turn
     cdef bint done
 
-    @cython.locals(post=PostRequest)
+    cdef object start(self, Entrance entrance, NativeEngine native, bint keep_alive)
+    @cython.locals(post=PostRequest, engine=Engine)
     cdef object begin(self, HeadRequest request, bytes body)
+    @cython.locals(native=NativeEngine, entrance=Entrance, head=bytes)
     cpdef object respond(self, int status, tuple headers, bytes body)
     cdef object log(self, int status)
     cdef object lost(self)
@@ -51,6 +58,7 @@ cdef class Entrance:
     cdef object transport
     cdef object client
     cdef bint secure
+    cdef int fd
     cdef Exchange exchange
     cdef bytes held
     cdef HeadBlock block
@@ -62,6 +70,7 @@ cdef class Entrance:
     cdef public int place
 
     cpdef data_received(self, bytes data)
+    cdef object write(self, bytes data)
     cdef object expect(self, double timeout)
     cdef object answered(self, bint keep_alive)
     cpdef object receive_held(self)

@@ -23,6 +23,7 @@ from ..engineio.asgi import ASGIApp
 from ..engineio.polling import PostRequest, Responder
 from ..engineio.request import HeadRequest
 from ..errors import ProtocolError
+from ..websocket import rawsend
 from ..websocket.http11 import Request, parse_request
 from ..websocket.opening import MAX_EARLY_BYTES
 from .asgi import SHUTDOWN_TIMEOUT, address, take_over
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
     from .uvicorn import FrontDoor, Protocol
 
 __all__ = ["NOBODY", "EngineOwner", "Entrance", "NativeEngine", "native_engine", "open_websocket"]
+
+#: Heads of answers that are kept.
+MAX_HEADS = 64
+
+# Instead of a descriptor: it has not been asked for yet, or there is none to write to.
+UNKNOWN = -2
+NONE = -1
 
 #: A protocol object that takes the place of one that is to be forgotten.
 NOBODY = asyncio.Protocol()
@@ -59,7 +67,8 @@ class NativeEngine:
         self.engine = app.engine
         path = (app.engineio_path or "/").encode("ascii", "ignore")
         self.prefixes = (b"GET " + path, b"POST " + path)
-        self.rendered: dict[Any, bytes] = {}
+        self.default_lines = b""
+        self.heads: dict[Any, bytes] = {}
 
     def serves(self, target: str) -> bool:
         """Tell whether a request is the application's.
@@ -70,14 +79,27 @@ class NativeEngine:
         path = target.partition("?")[0]
         return self.app.serves(unquote(path) if "%" in path else path)
 
-    def lines(self, headers: Any) -> bytes:
-        """Return the lines of headers; those that come again and again are kept."""
-        lines = self.rendered.get(headers)
-        if lines is None:
-            lines = render_lines(headers)
-            if len(self.rendered) < 64:
-                self.rendered[headers] = lines
-        return lines
+    def head(self, status: int, headers: Any) -> bytes:
+        """Return the head of an answer, but for what depends on its body.
+
+        Those that come again and again are kept, as long as the server's own lines are the same,
+        which is a second: one of them is the date.
+
+        Args:
+            status: The HTTP status.
+            headers: The headers.
+        """
+        default_lines = self.front_door.default_lines()
+        if default_lines is not self.default_lines:
+            self.default_lines = default_lines
+            self.heads.clear()
+        key = (status, headers)
+        head = self.heads.get(key)
+        if head is None:
+            head = _STATUS[status] + default_lines + render_lines(headers)
+            if len(self.heads) < MAX_HEADS:
+                self.heads[key] = head
+        return head
 
     def receive(self, entrance: Entrance, data: bytes) -> bool:
         """Serve the request at the beginning of some bytes.
@@ -127,24 +149,24 @@ class NativeEngine:
                 return False
             entrance.upgrade(known.request, data[end:])
             return True
-        exchange = Exchange(entrance, self, known.keep_alive)
+        exchange = Exchange.__new__(Exchange)
+        exchange.start(entrance, self, known.keep_alive)
         entrance.exchange = exchange
         entrance.held = data[stop:]
         # The deadline is only forgotten: it will be set again, and then need not be filed anew.
         entrance.due = 0.0
         front_door.server_state.total_requests += 1
-        exchange.begin(
-            HeadRequest(
-                method,
-                target,
-                known.fields,
-                data[:end],
-                front_door,
-                entrance.client,
-                entrance.secure,
-            ),
-            data[end:stop],
+        request = HeadRequest.__new__(HeadRequest)
+        request.start(
+            method,
+            target,
+            known.fields,
+            data[:end],
+            front_door,
+            entrance.client,
+            entrance.secure,
         )
+        exchange.begin(request, data[end:stop])
         return True
 
     def read(self, head: bytes, block: bytes) -> HeadBlock | None:
@@ -207,6 +229,10 @@ class Exchange(Responder):
     """
 
     def __init__(self, entrance: Entrance, native: NativeEngine, keep_alive: bool) -> None:
+        self.start(entrance, native, keep_alive)
+
+    def start(self, entrance: Entrance, native: NativeEngine, keep_alive: bool) -> None:
+        """Do what the constructor does, which costs more when this is compiled."""
         self.entrance = entrance
         self.native = native
         self.keep_alive = keep_alive
@@ -222,13 +248,19 @@ class Exchange(Responder):
             body: Its body.
         """
         self.request = request
-        turn = self.native.engine.begin(request, self)
-        if not self.done:
-            self.turn = turn
-        if isinstance(turn, PostRequest):
-            post = turn
-            if post.feed(body):
-                post.finish()
+        engine = self.native.engine
+        # What is sent to this client while its packets are handled answers its poll at once.
+        engine.begin_read()
+        try:
+            turn = engine.begin(request, self)
+            if not self.done:
+                self.turn = turn
+            if isinstance(turn, PostRequest):
+                post = turn
+                if post.feed(body):
+                    post.finish()
+        finally:
+            engine.end_read()
 
     def respond(self, status: int, headers: Any, body: bytes) -> None:
         """Answer (called by the engine)."""
@@ -237,15 +269,14 @@ class Exchange(Responder):
         self.done = True
         self.turn = None
         native = self.native
-        parts = [_STATUS[status], native.front_door.default_lines(), native.lines(headers)]
-        if status != 204:  # No Content
-            parts.append(b"content-length: %d\r\n" % len(body))
+        head = native.head(status, headers)
         if not self.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts.append(b"\r\n")
-        parts.append(body)
+            head += b"connection: close\r\n"
         entrance = self.entrance
-        entrance.transport.write(b"".join(parts))
+        if status == 204:  # No Content
+            entrance.write(head + b"\r\n")
+        else:
+            entrance.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
         if native.front_door.access_log:
             self.log(status)
         entrance.answered(self.keep_alive)
@@ -302,6 +333,7 @@ class Entrance:
         self.transport: Any = None
         self.client: Any = None
         self.secure = False
+        self.fd = UNKNOWN
         self.exchange: Exchange | None = None
         self.held = b""
         self.block: HeadBlock | None = None
@@ -347,6 +379,7 @@ class Entrance:
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the transport has ended (called by asyncio)."""
+        self.fd = NONE
         self.front_door.loop_state.timers.cancel(self)
         self.front_door.connections.discard(self)
         exchange, self.exchange = self.exchange, None
@@ -358,11 +391,39 @@ class Entrance:
 
     # What it does
 
+    def write(self, data: bytes) -> None:
+        """Write, to the descriptor itself where that is possible.
+
+        Args:
+            data: The bytes.
+        """
+        transport = self.transport
+        if self.fd == UNKNOWN:
+            self.fd = NONE
+            if rawsend.AVAILABLE and not self.secure:
+                socket = transport.get_extra_info("socket")
+                if socket is not None:
+                    self.fd = socket.fileno()
+        if self.fd < 0 or transport.is_closing() or transport.get_write_buffer_size():
+            transport.write(data)
+            return
+        try:
+            count = rawsend.write_bytes(data, self.fd)
+        except OSError:
+            transport.abort()
+            return
+        if count < len(data):
+            transport.write(data[count:])
+
     def expect(self, timeout: float) -> None:
         """Set the deadline of the next request."""
         if timeout:
             state = self.front_door.loop_state
-            state.timers.schedule(self, state.loop.time() + timeout)
+            due = state.loop.time() + timeout
+            if self.slot >= 0:
+                self.due = due  # it is filed already, for an earlier time
+            else:
+                state.timers.schedule(self, due)
 
     def on_due(self, now: float, lag: float) -> None:
         """Close a connection on which nothing happens (called by the loop's timers)."""

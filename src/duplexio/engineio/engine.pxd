@@ -1,0 +1,29 @@
+"""Types for compiling engine.py."""
+
+cimport cython
+
+from .host cimport LoopHost
+from .polling cimport Handshake, PollRequest, PostRequest, Responder, Turn
+from .request cimport HttpRequest, Query
+from .session cimport Session
+
+
+cdef class Engine(LoopHost):
+    cdef readonly object options
+    cdef public object acceptor
+    cdef public object generate_id
+    cdef readonly dict sessions
+    cdef readonly dict refused
+    cdef str packet_polling
+    cdef str packet_websocket
+    cdef dict addresses
+    cdef list proxies
+    cdef set tasks
+    cdef bint shutting_down
+
+    @cython.locals(query=Query, session=Session, turn=Turn, post=PostRequest, poll=PollRequest)
+    cpdef object begin(self, HttpRequest request, Responder responder)
+    cdef Handshake _begin_session(self, Turn turn)
+    @cython.locals(session=Session)
+    cdef Session _find(self, HttpRequest request, Query query, bint upgrade)
+    cpdef object session_ended(self, Session session)
