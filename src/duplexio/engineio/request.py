@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
 from ..websocket.http11 import Request, parse_request
@@ -20,8 +20,7 @@ from .exceptions import BAD_REQUEST, RequestError
 
 __all__ = ["HeadRequest", "HttpRequest", "Query", "ScopeRequest", "error_body", "parse_query"]
 
-if TYPE_CHECKING:
-    Address = tuple[str, int] | None
+Address: TypeAlias = "tuple[str, int] | None"
 
 
 class Query:
