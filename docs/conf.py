@@ -32,6 +32,8 @@ autodoc_typehints_description_target = "documented"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+# Attributes are described once, in the docstring of their class.
+napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = f"duplexio {release}"

@@ -1,6 +1,6 @@
 """Run a target on every input of a folder: those that a fuzzer found, under sanitizers perhaps.
 
-    tests/fuzz/asan.sh -m tests.fuzz.replay kernel build/fuzz/kernel
+tests/fuzz/asan.sh -m tests.fuzz.replay kernel build/fuzz/kernel
 """
 
 import sys
