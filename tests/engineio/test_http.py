@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from duplexio import engineio
+from duplexio.engineio.encoded import Encoded
 from duplexio.engineio.polling import choose_coding
 from tests.engineio.serving import HOSTINGS, Http, error, hosted, serving
 
@@ -157,6 +158,30 @@ async def test_permessage_deflate():
             assert await ws.recv() == "4" + "x" * 5000
             await ws.send(b"y" * 5000)
             assert await ws.recv() == b"y" * 5000
+
+
+async def test_a_broadcast_is_compressed_once():
+    async with (
+        serving(permessage_deflate=True) as peer,
+        peer.websocket(compression="deflate") as one,
+        peer.websocket(compression="deflate") as other,
+        peer.websocket() as plain,
+        peer.websocket("EIO=3&transport=websocket", compression="deflate") as old,
+    ):
+        clients = (one, other, plain, old)
+        for ws in clients:
+            await ws.recv()
+        text = "x" * 5000
+        encoded = Encoded(text, (b"y" * 5000, b"z"))
+        for _ in range(2):
+            for client in peer.eio.clients.values():
+                client.session.send_encoded(encoded)
+        for ws in clients:
+            mark = b"\x04" if ws is old else b""
+            for _ in range(2):
+                assert await ws.recv() == "4" + text
+                assert await ws.recv() == mark + b"y" * 5000
+                assert await ws.recv() == mark + b"z"
 
 
 # environ

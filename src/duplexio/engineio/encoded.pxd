@@ -13,8 +13,11 @@ cdef class Encoded:
     cdef dict forms
     cdef bytes plain
     cdef dict pieces
+    cdef dict compressed
 
     cpdef bytes frames(self, int protocol, bint b64=*)
+    cpdef bytes deflated(self, int protocol, bint b64, object deflate)
+    cpdef list messages(self, int protocol, bint b64)
     cpdef list base64(self, int protocol)
     cpdef str piece(self, int protocol)
     cpdef Py_ssize_t size(self)

@@ -8,8 +8,12 @@ that, so each form is made when the first client needs it, and kept for the othe
 from __future__ import annotations
 
 from binascii import b2a_base64
+from typing import TYPE_CHECKING
 
 from ..websocket.kernel import Output
+
+if TYPE_CHECKING:
+    from ..websocket.deflate import PerMessageDeflate
 
 __all__ = ["Encoded", "base64_packet", "wire_frames"]
 
@@ -76,6 +80,7 @@ class Encoded:
         self.forms: dict[int, bytes] | None = None
         self.plain: bytes | None = None
         self.pieces: dict[int, str] | None = None
+        self.compressed: dict[object, bytes] | None = None
 
     def frames(self, protocol: int, b64: bool = False) -> bytes:
         """Return the whole frames of a server, unmasked and not compressed.
@@ -96,6 +101,44 @@ class Encoded:
         if form is None:
             form = self.forms[key] = wire_frames(protocol, b64, self.packet, self.attachments)
         return form
+
+    def deflated(self, protocol: int, b64: bool, deflate: PerMessageDeflate) -> bytes:
+        """Return the whole frames of a server, compressed for all clients with the same settings.
+
+        Args:
+            protocol: 3 or 4.
+            b64: Whether the client takes text only.
+            deflate: The permessage-deflate of one of them.
+        """
+        if self.compressed is None:
+            self.compressed = {}
+        key = (protocol, b64, deflate.shape)
+        form = self.compressed.get(key)
+        if form is None:
+            output = Output()
+            for opcode, payload in self.messages(protocol, b64):
+                if deflate.wants(len(payload)):
+                    # RFC 7692 §6: RSV1 marks a compressed message.
+                    output.frame(0xC0 | opcode, deflate.compress_shared(payload))
+                else:
+                    output.frame(0x80 | opcode, payload)
+            form = self.compressed[key] = output.take()
+        return form
+
+    def messages(self, protocol: int, b64: bool) -> list[tuple[int, bytes]]:
+        """Return opcodes and payloads of the WebSocket messages that this is.
+
+        Args:
+            protocol: 3 or 4.
+            b64: Whether the client takes text only.
+        """
+        messages = [(1, self.packet.encode())]
+        for data in self.attachments:
+            if b64:
+                messages.append((1, base64_packet(protocol, data).encode()))
+            else:
+                messages.append((2, b"\x04" + data if protocol == 3 else data))
+        return messages
 
     def base64(self, protocol: int) -> list[str]:
         """Return the attachments as text packets, for payloads that carry text only.

@@ -110,7 +110,12 @@ class DriverWire(Wire):
         connection = driver.connection
         if connection is None or connection.state != OPEN:
             return
-        frames = encoded.frames(protocol, b64)
+        if connection.deflate is None:
+            frames = encoded.frames(protocol, b64)
+        else:
+            # Without a context that outlives a message (see opening.py), one compression does for
+            # all.
+            frames = encoded.deflated(protocol, b64, connection.deflate)
         turns = driver.turns
         if self.turn != turns.count:
             self.turn = turns.count
