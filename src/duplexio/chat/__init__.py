@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from .._lazy import load
 
 if TYPE_CHECKING:
     from .app import Chat, create_app, default_database
@@ -26,9 +27,4 @@ _MODULE_OF = {
 
 
 def __getattr__(name: str) -> object:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module("." + module, __name__), name)
-    globals()[name] = value
-    return value
+    return load(__name__, _MODULE_OF, name)

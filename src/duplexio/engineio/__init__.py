@@ -6,7 +6,7 @@ used.
 
 from __future__ import annotations
 
-from importlib import import_module
+from .._lazy import load
 
 _MODULES = {
     "asgi": ("ASGIApp",),
@@ -19,12 +19,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 
 def __getattr__(name: str) -> object:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module("." + module, __name__), name)
-    globals()[name] = value
-    return value
+    return load(__name__, _MODULE_OF, name)
 
 
 def __dir__() -> list[str]:

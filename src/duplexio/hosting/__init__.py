@@ -9,8 +9,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from .._lazy import load
 
 if TYPE_CHECKING:
     from .endpoint import Endpoint, Routes
@@ -22,9 +23,4 @@ _MODULE_OF = {"Endpoint": "endpoint", "Routes": "endpoint", "Settings": "setting
 
 
 def __getattr__(name: str) -> object:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module("." + module, __name__), name)
-    globals()[name] = value
-    return value
+    return load(__name__, _MODULE_OF, name)

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..errors import ProtocolError, UsageError
+from ..websocket.coroutine import run_handler
 from ..websocket.deflate import server_extensions
 from ..websocket.frames import CloseCode
 from ..websocket.handshake import choose_subprotocol, rejection
@@ -61,7 +62,7 @@ class Session:
         """Run the handler (called by the connection)."""
         self.started()
         if not self.endpoint.listens:
-            self.run(self.endpoint.handle(driver))
+            self.run(run_handler(self.endpoint.handler, driver))
 
     def connection_ended(self, driver: Any) -> None:
         """Take note that the transport has ended (called by the connection)."""
@@ -324,22 +325,6 @@ class Endpoint:
         session.driver = driver = kind(loop_state, self, session)
         return driver
 
-    async def handle(self, connection: Any) -> None:
-        """Run the handler on an open connection, and close it."""
-        try:
-            await self.handler(connection)
-        except asyncio.CancelledError:
-            connection.abort()
-            raise
-        except Exception as exc:
-            if connection.is_closing_of(exc):
-                self.options.logger.info("connection closed under its handler: %s", exc)
-            else:
-                self.options.logger.error("connection handler failed", exc_info=exc)
-            await connection.close(CloseCode.INTERNAL_ERROR)
-        else:
-            await connection.close()
-
     # Where it is behind others: ASGI
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -387,7 +372,7 @@ class Endpoint:
                 session.driver.abort()
                 raise
         else:
-            await self.handle(session.driver)
+            await run_handler(self.handler, session.driver)
 
     async def _decide(self, driver: Any, request: Request) -> tuple[Response, str | None]:
         """Answer a request that the server has found good: 101, or something else."""

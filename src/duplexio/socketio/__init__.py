@@ -6,9 +6,9 @@ used.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .._lazy import load
 from . import exceptions as exceptions
 
 if TYPE_CHECKING:
@@ -76,12 +76,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 
 def __getattr__(name: str) -> object:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module("." + module, __name__), name)
-    globals()[name] = value
-    return value
+    return load(__name__, _MODULE_OF, name)
 
 
 def __dir__() -> list[str]:

@@ -12,8 +12,9 @@ for asyncio.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from .._lazy import load
 
 # isort: off
 if TYPE_CHECKING:
@@ -226,12 +227,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 
 def __getattr__(name: str) -> object:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module("." + module, __name__), name)
-    globals()[name] = value
-    return value
+    return load(__name__, _MODULE_OF, name)
 
 
 def __dir__() -> list[str]:

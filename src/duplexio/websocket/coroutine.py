@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from .exceptions import ConnectionClosed
 from .frames import CloseCode, State
@@ -13,7 +15,7 @@ from .http11 import Response, parse_response
 from .options import Logger
 from .stream import StreamConnection
 
-__all__ = ["CoroutineConnection"]
+__all__ = ["CoroutineConnection", "run_handler"]
 
 
 class CoroutineConnection(StreamConnection):
@@ -74,3 +76,26 @@ class CoroutineConnection(StreamConnection):
         trace: TracebackType | None,
     ) -> None:
         await self.close(CloseCode.NORMAL_CLOSURE if exc is None else CloseCode.INTERNAL_ERROR)
+
+
+async def run_handler(handler: Callable[[Any], Awaitable[None]], connection: Any) -> None:
+    """Run a server's handler on an open connection, and close the connection.
+
+    Args:
+        handler: The handler. When it returns, the connection is closed with 1000; when it raises,
+            with 1011, whatever it raised: a handler is the user's code.
+        connection: A :class:`CoroutineConnection`.
+    """
+    try:
+        await handler(connection)
+    except asyncio.CancelledError:
+        connection.abort()
+        raise
+    except Exception as exc:
+        if connection.is_closing_of(exc):
+            connection.options.logger.info("connection closed under its handler: %s", exc)
+        else:
+            connection.options.logger.error("connection handler failed", exc_info=exc)
+        await connection.close(CloseCode.INTERNAL_ERROR)
+    else:
+        await connection.close()

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from .. import __version__
 from ..errors import UsageError
-from .coroutine import CoroutineConnection
+from .coroutine import CoroutineConnection, run_handler
 from .deflate import server_extensions
 from .exceptions import InvalidHeader
 from .frames import CloseCode, State
@@ -165,7 +165,7 @@ class Server:
         self._open.add(driver)
         self.options.logger.debug("connection open")
         if not self._listener:
-            task = self._loop_state.loop.create_task(self._handle(driver))
+            task = self._loop_state.loop.create_task(run_handler(self._handler, driver))
             self._handlers.add(task)
             task.add_done_callback(self._handlers.discard)
 
@@ -174,21 +174,6 @@ class Server:
         self._opening.discard(driver)
         self._open.discard(driver)
         self.options.logger.debug("connection closed")
-
-    async def _handle(self, connection: Any) -> None:
-        try:
-            await self._handler(connection)
-        except asyncio.CancelledError:
-            connection.abort()
-            raise
-        except Exception as exc:
-            if connection.is_closing_of(exc):
-                self.options.logger.info("connection closed under its handler: %s", exc)
-            else:
-                self.options.logger.error("connection handler failed", exc_info=exc)
-            await connection.close(CloseCode.INTERNAL_ERROR)
-        else:
-            await connection.close()
 
     def close(
         self,
