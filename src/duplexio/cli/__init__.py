@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: dict[str, tuple[str, str]] = {
     "chat": (".chat", "Run a chat room."),
     "connect": (".connect", "Talk to a WebSocket server from the terminal."),
+    "doctor": (".doctor", "Find out what a server speaks, and what stands in its way."),
     "serve": (".serve", "Serve an ASGI application with uvicorn and duplexio's WebSockets."),
 }
 
