@@ -545,3 +545,71 @@ async def answer_pings(ws):
     async for packet in ws:
         if packet == "2":
             await ws.send("3")
+
+
+# The settings
+
+
+async def test_settings_are_seen():
+    eio = engineio.AsyncServer(
+        ping_interval=(2, 1),
+        ping_timeout=3,
+        max_http_buffer_size=4,
+        allow_upgrades=False,
+        http_compression=False,
+        compression_threshold=5,
+        transports="polling",
+        cors_allowed_origins="https://a.example",
+    )
+    assert (eio.ping_interval, eio.ping_interval_grace_period, eio.ping_timeout) == (2, 1, 3)
+    assert (eio.max_http_buffer_size, eio.compression_threshold) == (4, 5)
+    assert (eio.allow_upgrades, eio.http_compression) == (False, False)
+    assert eio.transports == ("polling",)
+    assert eio.cors_allowed_origins == "https://a.example"
+    assert eio.cors_credentials
+    with pytest.raises(AttributeError):
+        eio.max_http_buffer_size = 5
+
+
+async def test_allowed_origins_may_be_set_later():
+    eio = echoing(cors_allowed_origins="https://a.example")
+    query = "EIO=4&transport=polling"
+    async with Running(eio) as peer:
+        assert (await peer.request("GET", query, Origin="https://b.example"))[0] == 403
+        eio.cors_allowed_origins = ["https://b.example"]
+        status, headers, _ = await peer.request("GET", query, Origin="https://b.example")
+        assert status == 200
+        assert headers["access-control-allow-origin"] == "https://b.example"
+        eio.cors_allowed_origins = []
+        status, headers, _ = await peer.request("GET", query, Origin="https://c.example")
+        assert status == 200
+        assert "access-control-allow-origin" not in headers
+        with pytest.raises(UsageError):
+            eio.cors_allowed_origins = ["b.example"]
+
+
+async def test_what_is_known_of_sessions():
+    eio = echoing()
+    seen = []
+    done = asyncio.Event()
+
+    @eio.on("disconnect")
+    async def disconnect(sid):
+        await asyncio.sleep(0)
+        seen.append((eio.transport(sid), eio.get_environ(sid)["REQUEST_METHOD"]))
+        assert await eio.get_session(sid) == {}
+        done.set()
+
+    async with Running(eio) as peer:
+        sid = await peer.open()
+        assert list(eio.sockets) == [sid]
+        assert eio.transport(sid) == "polling"
+        assert eio.get_environ("nobody") is None
+        with pytest.raises(KeyError):
+            eio.transport("nobody")
+        await eio.disconnect(sid)
+        poll = await peer.request("GET", f"EIO=4&transport=polling&sid={sid}")
+        assert (poll[0], poll[2]) == (200, b"1")
+        await done.wait()
+        assert not eio.sockets
+        assert seen == [("polling", "GET")]

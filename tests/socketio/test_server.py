@@ -513,3 +513,99 @@ async def test_background_tasks():
     server.start_background_task(work, "tick", times=2)
     assert await until(lambda: len(peer.wire.sent) == 2)
     assert peer.take() == ['2["tick",0]', '2["tick",1]']
+
+
+async def test_class_namespaces_that_dispatch_by_themselves_may_have_methods_with_fewer_arguments():
+    server = AsyncServer()
+    seen = []
+
+    class Chat(AsyncNamespace):
+        async def trigger_event(self, event, *args):
+            return await super().trigger_event(event, *args)
+
+        def on_connect(self, sid):
+            seen.append("connect")
+
+        async def on_disconnect(self, sid):
+            seen.append("disconnect")
+
+    server.register_namespace(Chat("/chat"))
+    peer = Peer(server)
+    peer.connect("/chat", auth={"x": 1})
+    peer.send("1/chat,")
+    assert seen == ["connect", "disconnect"]
+
+
+# The manager
+
+
+async def test_the_manager_sees_who_is_connected():
+    server, _, sid = connected()
+    entered = asyncio.Event()
+    go_on = asyncio.Event()
+    manager = server.manager
+
+    @server.on("connect", namespace="/slow")
+    async def connect(sid, environ):
+        entered.set()
+        await go_on.wait()
+
+    assert manager.is_connected(sid)
+    assert list(manager.rooms["/"]) == [None, sid]
+    assert "/slow" not in manager.rooms
+    peer = Peer(server)
+    peer.send("0/slow,")
+    await entered.wait()
+    assert list(manager.rooms) == manager.get_namespaces() == ["/", "/slow"]
+    ((slow, eio_sid),) = manager.get_participants("/slow", None)
+    assert not manager.is_connected(slow, "/slow")
+    go_on.set()
+    await until(lambda: manager.is_connected(slow, "/slow"))
+    assert manager.sid_from_eio_sid(eio_sid, "/slow") == slow
+    assert manager.rooms["/slow"] == {None: {slow: eio_sid}, slow: {slow: eio_sid}}
+    assert peer.session.sid == eio_sid
+    peer.vanish()
+    assert manager.rooms.get("/slow") is None
+    assert manager.eio_sid_from_sid(slow, "/slow") is None
+    with pytest.raises(KeyError):
+        manager.rooms["/"]["no room"]
+
+
+def test_a_manager_belongs_to_one_server():
+    manager = socketio.AsyncManager()
+    with pytest.raises(UsageError, match="has no server"):
+        manager.get_namespaces()
+    server = AsyncServer(client_manager=manager)
+    assert server.manager is manager
+    with pytest.raises(UsageError, match="belongs to another server"):
+        AsyncServer(client_manager=manager)
+    with pytest.raises(UsageError, match="expected an AsyncManager"):
+        AsyncServer(client_manager="redis://")
+
+
+async def test_nobody_enters_the_room_of_another_client():
+    server, _, sid = connected()
+    other = Peer(server).connect()
+    with pytest.raises(ValueError, match="sid room"):
+        await server.enter_room(other, sid)
+    with pytest.raises(ValueError, match="sid room"):
+        await server.close_room(sid)
+    await server.enter_room(sid, sid)
+    assert server.rooms(sid) == [sid]
+
+
+def test_what_is_registered_is_seen():
+    server = AsyncServer()
+
+    @server.event
+    def x(sid): ...
+
+    namespace = AsyncNamespace("/a")
+    server.register_namespace(namespace)
+    assert server.handlers == {"/": {"x": x}}
+    assert server.namespace_handlers == {"/a": namespace}
+
+
+def test_the_admin_ui_is_refused():
+    with pytest.raises(UsageError, match="Admin UI"):
+        AsyncServer().instrument(auth=False)

@@ -25,10 +25,12 @@ __all__ = [
     "UNKNOWN_TRANSPORT",
     "UNSUPPORTED_PROTOCOL_VERSION",
     "ConnectionRefusedError",
+    "ContentTooLongError",
     "EngineIOError",
     "PacketError",
     "PayloadTooBig",
     "RequestError",
+    "UnknownPacketError",
 ]
 
 # The numbers of errors that Engine.IO's clients know, in the JSON of a response.
@@ -82,6 +84,11 @@ class PayloadTooBig(PacketError):
 
     close_code = 1009
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+#: python-engineio's names.
+UnknownPacketError = PacketError
+ContentTooLongError = PayloadTooBig
 
 
 class RequestError(EngineIOError, errors.ProtocolError):

@@ -19,7 +19,7 @@ from .eager import start_eagerly
 from .engine import Engine
 from .exceptions import ConnectionRefusedError
 from .ids import IdGenerator
-from .options import Logger, make_options
+from .options import TRANSPORTS, Logger, make_options
 from .request import HttpRequest
 from .session import (
     BUFFER_OVERFLOW,
@@ -32,6 +32,7 @@ from .session import (
     Session,
     SessionHandler,
 )
+from .settings import ServerSettings
 
 __all__ = ["AsyncServer"]
 
@@ -39,7 +40,7 @@ __all__ = ["AsyncServer"]
 SENDS_PER_TURN = 64
 
 
-class AsyncServer:
+class AsyncServer(ServerSettings):
     """An Engine.IO server for asyncio.
 
     Args:
@@ -92,6 +93,8 @@ class AsyncServer:
         BUFFER_OVERFLOW = BUFFER_OVERFLOW
 
     event_names = ("connect", "message", "disconnect")
+    valid_transports = TRANSPORTS
+    compression_methods = ("gzip", "deflate")
 
     def __init__(
         self,
@@ -146,6 +149,7 @@ class AsyncServer:
             )
         except TypeError as exc:
             raise UsageError(str(exc)) from None
+        self._remember_cors(cors_allowed_origins, cors_credentials)
         self.engine = Engine(options, self._accept, lambda: self.generate_id())
 
     # Handlers
@@ -229,11 +233,11 @@ class AsyncServer:
             sid: The session's id.
             data: ``str`` and bytes-like objects arrive as what they are, all else as JSON.
         """
-        client = self.clients.get(sid)
-        if client is None:
+        session = self.sockets.get(sid)
+        if session is None:
             self.logger.warning("cannot send to %s: there is no such session", sid[:6])
             return
-        self.send_now(client.session, data)
+        self.send_now(session, data)
         self._sends += 1
         if self._sends >= SENDS_PER_TURN:
             self._sends = 0
@@ -290,11 +294,11 @@ class AsyncServer:
         Args:
             sid: The session's id; ``None`` for all sessions.
         """
-        sids = list(self.clients) if sid is None else [sid]
+        sids = list(self.sockets) if sid is None else [sid]
         for each in sids:
-            client = self.clients.get(each)
-            if client is not None:
-                client.session.close()
+            session = self.sockets.get(each)
+            if session is not None:
+                session.close()
 
     async def shutdown(self, timeout: float = 2.0) -> None:
         """End all sessions, and let in no more; handlers that still run are cancelled.
@@ -313,7 +317,7 @@ class AsyncServer:
         Raises:
             KeyError: There is no such session.
         """
-        return self._client(sid).session.transport
+        return self._session(sid).transport
 
     def get_environ(self, sid: str) -> dict[str, Any] | None:
         """Return ``environ`` of the request that began a session.
@@ -321,8 +325,16 @@ class AsyncServer:
         Args:
             sid: The session's id.
         """
-        client = self.clients.get(sid)
-        return None if client is None else client.session.request.environ
+        try:
+            environ: dict[str, Any] = self._session(sid).request.environ
+        except KeyError:
+            return None
+        return environ
+
+    def _session(self, sid: str) -> Session:
+        session = self.sockets.get(sid)
+        # While its disconnect handler runs, only the client is left of it.
+        return self._client(sid).session if session is None else session
 
     def _client(self, sid: str) -> Client:
         client = self.clients.get(sid)
@@ -400,9 +412,17 @@ class AsyncServer:
         """Return the exception of a queue that is empty."""
         return asyncio.QueueEmpty
 
-    def create_event(self) -> asyncio.Event:
-        """Return an event."""
-        return asyncio.Event()
+    def create_event(self, *args: Any, **kwargs: Any) -> asyncio.Event:
+        """Return an event; the arguments are those of ``asyncio.Event``."""
+        return asyncio.Event(*args, **kwargs)
+
+    def is_asyncio_based(self) -> bool:
+        """Return ``True``."""
+        return True
+
+    def async_modes(self) -> list[str]:
+        """Return ``["asgi"]``: other servers of HTTP than those of ASGI are not supported."""
+        return ["asgi"]
 
 
 class UserSession:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from .hub import NO_ACK as NO_ACK
     from .limits import Limits as Limits
+    from .manager import AsyncManager as AsyncManager
     from .middleware import ConnectRequest as ConnectRequest
     from .middleware import Event as Event
     from .namespace import AsyncNamespace as AsyncNamespace
@@ -68,15 +69,31 @@ _MODULES = {
     ),
     "hub": ("NO_ACK",),
     "limits": ("Limits",),
+    "manager": ("AsyncManager",),
     "middleware": ("ConnectRequest", "Event"),
     "namespace": ("AsyncNamespace",),
     "server": ("AsyncServer",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
+_BLOCKING = (
+    "servers that block, and WSGI, are not in this release; use AsyncServer and ASGIApp, with"
+    " run_in_thread=True for handlers that block"
+)
+_MANAGER = (
+    "what carries events between servers is not in this release; one server works alone, with its"
+    " AsyncManager"
+)
+_ABSENT = {
+    **dict.fromkeys(("Server", "Namespace", "Manager", "WSGIApp", "Middleware"), _BLOCKING),
+    **dict.fromkeys(("PubSubManager", "KombuManager", "RedisManager", "KafkaManager"), _MANAGER),
+    **dict.fromkeys(("ZmqManager", "AsyncRedisManager", "AsyncAioPikaManager"), _MANAGER),
+    "get_tornado_handler": "Tornado is not supported; ASGIApp runs on any ASGI server",
+}
+
 
 def __getattr__(name: str) -> object:
-    return load(__name__, _MODULE_OF, name)
+    return load(__name__, _MODULE_OF, name, _ABSENT)
 
 
 def __dir__() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
@@ -11,7 +12,35 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from .server import AsyncServer
 
-__all__ = ["AsyncNamespace", "BaseNamespace"]
+__all__ = ["AsyncNamespace", "BaseNamespace", "arity"]
+
+#: How many arguments of the server's own events come behind those that all events have.
+_OWN_EVENTS = {"connect": 2, "disconnect": 1}
+
+
+def arity(function: Callable[..., Any], front: int, most: int) -> int:
+    """Return how many arguments a function takes behind those in front.
+
+    Args:
+        function: The function.
+        front: How many come in front.
+        most: How many there are.
+
+    Example:
+        >>> arity(lambda sid, environ: None, 1, 2)
+        1
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return most
+    for count in range(most, -1, -1):
+        try:
+            signature.bind(*range(front + count))
+        except TypeError:
+            continue
+        return count
+    return most
 
 
 class BaseNamespace:
@@ -39,6 +68,10 @@ class BaseNamespace:
         method = getattr(self, f"on_{event}", None)
         if method is None:
             return None
+        own = _OWN_EVENTS.get(event)
+        if own is not None:
+            front = max(len(args) - own, 0)
+            args = args[: front + arity(method, front, len(args) - front)]
         result = method(*args)
         return await result if inspect.isawaitable(result) else result
 
@@ -120,10 +153,13 @@ class AsyncNamespace(BaseNamespace):
         to: str | None = None,
         sid: str | None = None,
         namespace: str | None = None,
-        timeout: float | None = 60,
+        timeout: float | None = None,
         ignore_queue: bool = False,
     ) -> Any:
-        """Emit an event and wait for the answer; see :meth:`.AsyncServer.call`."""
+        """Emit an event and wait for the answer, by default as long as the client is there.
+
+        See :meth:`.AsyncServer.call`.
+        """
         return await self.server.call(
             event, data, to, sid, namespace or self.namespace, timeout, ignore_queue
         )

@@ -28,6 +28,16 @@ class Registration:
     registry: Registry
     hub: Hub
 
+    @property
+    def handlers(self) -> dict[Any, dict[Any, Callable[..., Any]]]:
+        """The functions by namespace and event; :meth:`on` adds to them."""
+        return self.registry.handlers
+
+    @property
+    def namespace_handlers(self) -> dict[Any, Any]:
+        """The class namespaces by namespace; :meth:`register_namespace` adds to them."""
+        return self.registry.objects
+
     @overload
     def on(
         self,

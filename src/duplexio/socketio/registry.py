@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 import re
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +21,7 @@ from .handlers import (
     Handler,
     Routes,
 )
-from .namespace import BaseNamespace
+from .namespace import BaseNamespace, arity
 from .typed import make_payload
 
 __all__ = ["ALL", "RESERVED", "Registry"]
@@ -167,31 +166,6 @@ class Registry:
             validate = self._payloads.get(function, getattr(function, "validate", False))
             payload = make_payload(function, front, validate)
         return Handler(function, style, -1, payload)
-
-
-def arity(function: Function, front: int, most: int) -> int:
-    """Return how many arguments a function takes behind those in front.
-
-    Args:
-        function: The function.
-        front: How many come in front.
-        most: How many there are.
-
-    Example:
-        >>> arity(lambda sid, environ: None, 1, 2)
-        1
-    """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return most
-    for count in range(most, -1, -1):
-        try:
-            signature.bind(*range(front + count))
-        except TypeError:
-            continue
-        return count
-    return most
 
 
 def in_thread(function: Function) -> Function:

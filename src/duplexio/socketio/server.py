@@ -24,6 +24,7 @@ from .connection import CLIENT_DISCONNECT, SERVER_DISCONNECT, Connection
 from .exceptions import ClientGoneError, LimitExceededError, TimeoutError
 from .hub import Hub, make_arguments
 from .limits import Limits
+from .manager import AsyncManager
 from .msgpack import MsgpackSerializer
 from .packets import DISCONNECT
 from .registration import Registration
@@ -40,7 +41,7 @@ class AsyncServer(Registration):
     """A Socket.IO server for asyncio, for clients of all versions.
 
     Args:
-        client_manager: What carries events between servers; there is none yet, so only ``None``.
+        client_manager: An :class:`.manager.AsyncManager`, by default one of its own.
         logger: ``True`` to log what happens, or a logger.
         serializer: ``"default"`` for text, ``"msgpack"``, or a class (or an instance) with the
             methods of :class:`.msgpack.MsgpackSerializer`. All clients have to use the same.
@@ -59,6 +60,7 @@ class AsyncServer(Registration):
 
     Attributes:
         eio: The Engine.IO server.
+        manager: What is known of the clients, with python-socketio's names.
         registry: The handlers.
         hub: What the connections share; its ``counters`` tell how often each limit was reached.
 
@@ -87,7 +89,7 @@ class AsyncServer(Registration):
 
     def __init__(
         self,
-        client_manager: None = None,
+        client_manager: AsyncManager | None = None,
         logger: bool | Logger = False,
         serializer: Any = "default",
         json: Any = None,
@@ -98,8 +100,15 @@ class AsyncServer(Registration):
         engineio_logger: bool | Logger = False,
         **kwargs: Any,
     ) -> None:
-        if client_manager is not None:
-            raise UsageError("client_manager has to be None: this server works alone")
+        if client_manager is None:
+            client_manager = AsyncManager()
+        elif not isinstance(client_manager, AsyncManager):
+            raise UsageError(
+                f"client_manager is {client_manager!r}; expected an AsyncManager of"
+                " duplexio.socketio, or None: this server works alone"
+            )
+        client_manager.set_server(self)
+        self.manager = client_manager
         names = Limits.__dataclass_fields__
         limits = Limits(**{name: kwargs.pop(name) for name in list(kwargs) if name in names})
         self.eio = EngineServer(logger=engineio_logger, **kwargs)
@@ -124,8 +133,6 @@ class AsyncServer(Registration):
         self._emits = 0
         self._posted: deque[tuple[Any, ...]] = deque()
         self._posted_lock = threading.Lock()
-
-    # Handlers
 
     @property
     def async_mode(self) -> str:
@@ -297,12 +304,15 @@ class AsyncServer(Registration):
             namespace: The namespace, by default ``/``.
 
         Raises:
-            ValueError: There is no such client.
+            ValueError: There is no such client; or the room is that of another client, who would
+                no longer be alone in it.
             LimitExceededError: It is in ``max_rooms`` rooms already.
         """
         client = self._find(sid, namespace)
         if client is None or client.state == GONE:
             raise ValueError("sid is not connected to requested namespace")
+        if room != sid and room in client.adapter.members:
+            raise ValueError("cannot enter a sid room")
         rooms = client.rooms
         if rooms is not None and len(rooms) >= self.hub.limits.max_rooms and room not in rooms:
             if self.hub.count("max_rooms") == "disconnect":
@@ -330,9 +340,14 @@ class AsyncServer(Registration):
         Args:
             room: Name of the room.
             namespace: The namespace, by default ``/``.
+
+        Raises:
+            ValueError: The room is that of a client, whose name is its id.
         """
         adapter = self.hub.adapters.get(namespace or "/")
         if adapter is not None:
+            if room in adapter.members:
+                raise ValueError("cannot close a sid room")
             adapter.close_room(room)
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
@@ -457,6 +472,21 @@ class AsyncServer(Registration):
         await self.engine.shutdown(timeout)
 
     # Where it runs
+
+    def instrument(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse to serve the Socket.IO Admin UI, which this release does not do.
+
+        Args:
+            args: Those of python-socketio.
+            kwargs: The same.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(
+            "instrument(): the Socket.IO Admin UI is not supported; 'manager.rooms',"
+            " 'hub.counters' and logger=True tell what the server does"
+        )
 
     def attach(self, app: Any, socketio_path: str = "socket.io") -> None:
         """Add the server to an application that can mount others, such as FastAPI's.
