@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..websocket.frames import CloseCode
+from .channel import TRANSPORT_CLOSE, TRANSPORT_ERROR, Wire
 from .encoded import Encoded, base64_packet
 from .engine import Engine
 from .exceptions import RequestError
@@ -24,7 +25,7 @@ from .opening import Openings
 from .packets import encode_typed
 from .polling import PostRequest, Responder
 from .request import ScopeRequest, error_body
-from .session import TRANSPORT_CLOSE, TRANSPORT_ERROR, Session, Wire
+from .session import Session
 from .static_files import StaticFiles, find_file
 
 __all__ = ["ASGIApp"]

@@ -2,6 +2,7 @@
 
 cimport cython
 
+from .channel cimport Channel
 from .host cimport LoopHost
 from .polling cimport Handshake, PollRequest, PostRequest, Responder, Turn
 from .request cimport HttpRequest, Query
@@ -26,4 +27,4 @@ cdef class Engine(LoopHost):
     cdef Handshake _begin_session(self, Turn turn)
     @cython.locals(session=Session)
     cdef Session _find(self, HttpRequest request, Query query, bint upgrade)
-    cpdef object session_ended(self, Session session)
+    cpdef object session_ended(self, Channel session)

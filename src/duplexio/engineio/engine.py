@@ -99,7 +99,7 @@ class Engine(LoopHost):
 
     # What sessions tell their host
 
-    def session_ended(self, session: Session) -> None:
+    def session_ended(self, session: Any) -> None:
         """Forget a session."""
         if self.sessions.pop(session.sid, None) is None:
             return

@@ -1,7 +1,7 @@
 """Types for compiling host.py."""
 
 from ..websocket.loopstate cimport LoopState
-from .session cimport Session, SessionHost
+from .channel cimport Channel, SessionHost
 
 
 cdef class LoopHost(SessionHost):
@@ -14,9 +14,9 @@ cdef class LoopHost(SessionHost):
     cpdef object bind(self)
     cpdef double now(self) except? -1
     cpdef double lag(self) except? -1
-    cpdef object schedule(self, Session session, double due)
-    cpdef object cancel(self, Session session)
-    cpdef object flush_soon(self, Session session)
+    cpdef object schedule(self, Channel session, double due)
+    cpdef object cancel(self, Channel session)
+    cpdef object flush_soon(self, Channel session)
     cpdef object flush_all(self)
     cpdef object begin_read(self)
     cpdef object end_read(self)

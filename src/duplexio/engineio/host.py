@@ -7,8 +7,8 @@ import asyncio
 from typing import Any
 
 from ..websocket.loopstate import LoopState, loop_state
+from .channel import SessionHost
 from .lag import LagMonitor
-from .session import Session, SessionHost
 
 __all__ = ["LoopHost"]
 
@@ -24,7 +24,7 @@ class LoopHost(SessionHost):
         self.logger = logger
         self.shared: LoopState | None = None
         self.monitor: LagMonitor | None = None
-        self.unflushed: list[Session] = []
+        self.unflushed: list[Any] = []
         self.reading = False
 
     def bind(self) -> None:
@@ -68,17 +68,17 @@ class LoopHost(SessionHost):
         """Return for how many seconds, in all, the event loop was blocked so far."""
         return 0.0 if self.monitor is None else self.monitor.current()
 
-    def schedule(self, session: Session, due: float) -> None:
+    def schedule(self, session: Any, due: float) -> None:
         """Have the session called when a time has come."""
         if self.shared is not None:
             self.shared.timers.schedule(session, due)
 
-    def cancel(self, session: Session) -> None:
+    def cancel(self, session: Any) -> None:
         """Forget the time."""
         if self.shared is not None:
             self.shared.timers.cancel(session)
 
-    def flush_soon(self, session: Session) -> None:
+    def flush_soon(self, session: Any) -> None:
         """Have the session flushed at the end of this turn of the loop."""
         if not self.unflushed and not self.reading and self.shared is not None:
             self.shared.loop.call_soon(self.flush_all)

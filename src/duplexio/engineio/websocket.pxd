@@ -3,8 +3,9 @@
 from ..websocket.connection cimport Connection
 from ..websocket.driver cimport Driver
 from ..websocket.kernel cimport Output
+from .channel cimport Wire
 from .encoded cimport Encoded
-from .session cimport Session, Wire
+from .session cimport Session
 
 
 cdef class Turns:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ..websocket.driver import Driver, Owner
 from ..websocket.frames import CloseCode
 from ..websocket.loopstate import LoopState
+from .channel import SERVER_SHUTDOWN, TRANSPORT_CLOSE, TRANSPORT_ERROR, Wire
 from .encoded import Encoded
-from .session import SERVER_SHUTDOWN, TRANSPORT_CLOSE, TRANSPORT_ERROR, Session, Wire
+from .session import Session
 
 if TYPE_CHECKING:
     from ..websocket.options import Options

@@ -1,6 +1,7 @@
 """Types for compiling connection.py."""
 
-from ..engineio.session cimport Session, SessionHandler
+from ..engineio.channel cimport SessionHandler
+from ..engineio.session cimport Session
 from .client cimport Client
 from .handlers cimport Handler, Routes
 from .hub cimport Hub

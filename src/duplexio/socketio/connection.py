@@ -14,7 +14,8 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ..engineio.session import PARSE_ERROR, Session, SessionHandler
+from ..engineio.channel import PARSE_ERROR, SessionHandler
+from ..engineio.session import Session
 from .assembler import Assembler
 from .client import CONNECTED, CONNECTING, GONE, Client, is_coroutine
 from .exceptions import ConnectionRefusedError, PacketError, PayloadError
