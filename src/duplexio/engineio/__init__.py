@@ -40,8 +40,10 @@ _ABSENT = {
 }
 
 
-def __getattr__(name: str) -> object:
-    return load(__name__, _MODULE_OF, name, _ABSENT)
+if not TYPE_CHECKING:  # a type checker is to tell of names that there are not
+
+    def __getattr__(name: str) -> object:
+        return load(__name__, _MODULE_OF, name, _ABSENT)
 
 
 def __dir__() -> list[str]:

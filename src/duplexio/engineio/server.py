@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from ..errors import UsageError
 from .cors import AllowedOrigins
@@ -35,6 +35,8 @@ from .session import (
 from .settings import ServerSettings
 
 __all__ = ["AsyncServer"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: Sends after which the event loop gets a turn, since they do not wait for the client.
 SENDS_PER_TURN = 64
@@ -153,6 +155,12 @@ class AsyncServer(ServerSettings):
         self.engine = Engine(options, self._accept, lambda: self.generate_id())
 
     # Handlers
+
+    @overload
+    def on(self, event: str, handler: None = None) -> Callable[[Function], Function]: ...
+
+    @overload
+    def on(self, event: str, handler: Callable[..., Any]) -> None: ...
 
     def on(self, event: str, handler: Callable[..., Any] | None = None) -> Any:
         """Register the handler of an event.

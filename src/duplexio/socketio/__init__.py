@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         TimeoutError as TimeoutError,
     )
     from .hub import NO_ACK as NO_ACK
+    from .hub import NoAck as NoAck
     from .limits import Limits as Limits
     from .manager import AsyncManager as AsyncManager
     from .middleware import ConnectRequest as ConnectRequest
@@ -67,7 +68,7 @@ _MODULES = {
         "SocketIOError",
         "TimeoutError",
     ),
-    "hub": ("NO_ACK",),
+    "hub": ("NO_ACK", "NoAck"),
     "limits": ("Limits",),
     "manager": ("AsyncManager",),
     "middleware": ("ConnectRequest", "Event"),
@@ -92,8 +93,10 @@ _ABSENT = {
 }
 
 
-def __getattr__(name: str) -> object:
-    return load(__name__, _MODULE_OF, name, _ABSENT)
+if not TYPE_CHECKING:  # a type checker is to tell of names that there are not
+
+    def __getattr__(name: str) -> object:
+        return load(__name__, _MODULE_OF, name, _ABSENT)
 
 
 def __dir__() -> list[str]:

@@ -20,16 +20,18 @@ from .runner import Runner
 if TYPE_CHECKING:
     from .server import AsyncServer
 
-__all__ = ["NO_ACK", "Hub", "Message", "make_arguments"]
+__all__ = ["NO_ACK", "Hub", "Message", "NoAck", "make_arguments"]
 
 
-class _NoAck:
+class NoAck:
+    """What :data:`NO_ACK` is an instance of, for the types of handlers."""
+
     def __repr__(self) -> str:
         return "NO_ACK"
 
 
 #: What a handler returns that does not acknowledge its event.
-NO_ACK = _NoAck()
+NO_ACK = NoAck()
 
 
 class Message:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from .server import AsyncServer
+    from .server import AsyncServer, UserSession
 
 __all__ = ["AsyncNamespace", "BaseNamespace", "arity"]
 
@@ -190,7 +190,7 @@ class AsyncNamespace(BaseNamespace):
         """Store the application's data about a client; see :meth:`.AsyncServer.save_session`."""
         await self.server.save_session(sid, session, namespace or self.namespace)
 
-    def session(self, sid: str, namespace: str | None = None) -> Any:
+    def session(self, sid: str, namespace: str | None = None) -> UserSession:
         """Return a context manager of that data; see :meth:`.AsyncServer.session`."""
         return self.server.session(sid, namespace or self.namespace)
 

@@ -155,8 +155,18 @@ class Registration:
         namespace_handler._set_server(self)  # type: ignore[attr-defined]
         self.registry.add_object(namespace_handler.namespace, namespace_handler)
 
+    @overload
     def use_for_connections(
-        self, middleware: Function | None = None, *, namespace: Namespace = ALL
+        self, middleware: Function, *, namespace: Namespace = ALL
+    ) -> Function: ...
+
+    @overload
+    def use_for_connections(
+        self, middleware: None = None, *, namespace: Namespace = ALL
+    ) -> Callable[[Function], Function]: ...
+
+    def use_for_connections(
+        self, middleware: Callable[..., Any] | None = None, *, namespace: Namespace = ALL
     ) -> Any:
         """Register what clients go through that connect, before the ``connect`` handler.
 
@@ -177,8 +187,16 @@ class Registration:
         """
         return self._use(self.registry.connect_middleware, middleware, namespace)
 
+    @overload
+    def use_for_events(self, middleware: Function, *, namespace: Namespace = ALL) -> Function: ...
+
+    @overload
     def use_for_events(
-        self, middleware: Function | None = None, *, namespace: Namespace = ALL
+        self, middleware: None = None, *, namespace: Namespace = ALL
+    ) -> Callable[[Function], Function]: ...
+
+    def use_for_events(
+        self, middleware: Callable[..., Any] | None = None, *, namespace: Namespace = ALL
     ) -> Any:
         """Register what events go through that come from clients, before their handlers.
 
