@@ -102,9 +102,9 @@ class Machinery:
     def command(self, peer: Peer) -> list[str]:
         if peer.program == "limit":
             return [str(self.native.limit), *peer.arguments]
-        if peer.program == "node":
+        if peer.program is not None:
             _install_node_modules()
-            return ["node", str(BENCH / "servers" / "node_ws.js")]
+            return ["node", str(BENCH / "servers" / peer.program)]
         assert peer.module is not None
         return [sys.executable, "-m", peer.module, *peer.arguments]
 
@@ -141,7 +141,9 @@ def _last_line(text: str) -> str:
 
 def _install_node_modules() -> None:
     """Install the Node peer, once. Raises PeerFailed."""
-    if (BENCH / "node_modules" / "ws").is_dir() and shutil.which("node"):
+    packages = json.loads((BENCH / "package.json").read_text())["dependencies"]
+    present = all((BENCH / "node_modules" / name).is_dir() for name in packages)
+    if present and shutil.which("node"):
         return
     for program in ("node", "npm"):
         if shutil.which(program) is None:
@@ -153,10 +155,17 @@ def _install_node_modules() -> None:
 
 
 class Server:
-    """A running echo server."""
+    """A running server.
 
-    def __init__(self, machinery: Machinery, peer: Peer, *, tls: bool) -> None:
+    `settings` are arguments for what it does, which the C server has not.
+    """
+
+    def __init__(
+        self, machinery: Machinery, peer: Peer, *, tls: bool, settings: Sequence[str] = ()
+    ) -> None:
         command = machinery.command(peer)
+        if peer.program != "limit":
+            command += settings
         if tls:
             certificate, key = machinery.certificate()
             command += ["--cert", str(certificate), "--key", str(key)]
@@ -239,6 +248,10 @@ class Contest:
     def close(self) -> None:
         """Stop everything."""
 
+    def start(self, name: str) -> Server:
+        """Start the peer's server. Raises PeerFailed."""
+        return Server(self.machinery, PEERS[name], tls=self.row.tls, settings=self.row.server)
+
     def generate(self, server: Server, *extra: str) -> Sample:
         pace = self.machinery.pace
         command = [str(self.machinery.native.load), *self.arguments]
@@ -261,7 +274,7 @@ class LoadContest(Contest):
         self.servers: dict[str, Server] = {}
 
     def prepare(self, name: str) -> None:
-        self.servers[name] = Server(self.machinery, PEERS[name], tls=self.row.tls)
+        self.servers[name] = self.start(name)
 
     def measure(self, name: str) -> Sample:
         return self.generate(self.servers[name], "--warm", str(self.machinery.pace.warm))
@@ -277,7 +290,7 @@ class MemoryContest(Contest):
     value_key = "resident_bytes"
 
     def measure(self, name: str) -> Sample:
-        server = Server(self.machinery, PEERS[name], tls=self.row.tls)
+        server = self.start(name)
         try:
             return self.generate(server, "--warm", "1")
         finally:

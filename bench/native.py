@@ -13,8 +13,18 @@ BUILD = Path(__file__).parent / "_build"
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-Wall", "-Wextra", "-Werror")
 TLS = ("-DWITH_TLS", "-lssl", "-lcrypto")
 PROGRAMS = {
-    "load": ("load.c", "process.c", "stream.c", "accept_key.c"),
-    "limit": ("limit.c", "stream.c", "accept_key.c"),
+    "load": (
+        "load.c",
+        "client.c",
+        "polling.c",
+        "echo.c",
+        "socketio.c",
+        "latency.c",
+        "process.c",
+        "stream.c",
+        "accept_key.c",
+    ),
+    "limit": ("limit.c", "limit_socketio.c", "stream.c", "accept_key.c"),
 }
 
 

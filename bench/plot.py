@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROWS = ("echo-32-1", "echo-32-16", "echo-8k-1", "connect", "idle", "starlette")
+ROWS = (
+    "echo-32-1",
+    "echo-32-16",
+    "echo-8k-1",
+    "connect",
+    "idle",
+    "starlette",
+    "sio-ack-1",
+    "sio-ack-16",
+    "sio-broadcast",
+    "sio-polling",
+    "sio-connect",
+    "sio-idle",
+)
 """What the plot shows, when it was measured."""
 
 COLUMNS = 3

@@ -82,7 +82,9 @@ class Reach:
         ours = [place for place in places if place.family == "duplexio"]
         others = [place for place in places if place.family not in ("duplexio", "c")]
         if row.reach_ratio is not None:
-            text = f"≤ {row.reach_ratio:g} {TIMES} {PEERS[row.baseline].family.upper()}"
+            baseline = PEERS[row.baseline]
+            against = "C" if baseline.family == "c" else baseline.title
+            text = f"≤ {row.reach_ratio:g} {TIMES} {against}"
             met = [place.ratio <= row.reach_ratio for place in ours if place.ratio is not None]
         elif row.reach_value is not None:
             text = f"≤ {number(row.reach_value)}"
@@ -251,8 +253,9 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "not installed"
     versions["Node"] = _output("node", "--version")
-    package = BENCH / "node_modules" / "ws" / "package.json"
-    versions["ws"] = json.loads(package.read_text())["version"] if package.exists() else "none"
+    for name in ("ws", "socket.io"):
+        package = BENCH / "node_modules" / name / "package.json"
+        versions[name] = json.loads(package.read_text())["version"] if package.exists() else "none"
     return versions
 
 

@@ -14,7 +14,8 @@ class Peer:
     """One competitor: how it is started, and what it is called.
 
     `module` is run with `python -m`, and `program` names what is no Python: "limit" (the C
-    server) or "node". `packages` are the distributions whose versions the report states.
+    server) or a script in servers/ for Node. `packages` are the distributions whose versions the
+    report states.
     """
 
     title: str
@@ -65,7 +66,23 @@ PEERS = {
         ("--protocol", "wsproto"),
         packages=("wsproto",),
     ),
-    "node": Peer("Node ws", "node", program="node"),
+    "node": Peer("Node ws", "node", program="node_ws.js"),
+    # Socket.IO.
+    "c-socketio": Peer("C epoll loop", "c", program="limit", arguments=("--socketio",)),
+    "duplexio-socketio": Peer(
+        "duplexio", "duplexio", "bench.servers.socketio_asgi", ("--library", "duplexio")
+    ),
+    "node-socketio": Peer("Node socket.io", "node", program="node_socketio.js"),
+    "python-socketio": Peer(
+        "python-socketio, uvicorn",
+        "python-socketio",
+        "bench.servers.socketio_asgi",
+        ("--library", "python-socketio"),
+        packages=("python-socketio", "python-engineio"),
+    ),
+    "python-socketio-aiohttp": Peer(
+        "python-socketio, aiohttp", "python-socketio", "bench.servers.socketio_aiohttp"
+    ),
     # Blocking clients, against the C server.
     "socket": Peer(
         "socket module, no WebSocket",
@@ -138,6 +155,8 @@ class Row:
     """Added in a full run."""
     counted: str = "message"
     """What a LOAD row counts."""
+    server: tuple[str, ...] = ()
+    """Arguments of the servers, except the C server, which has nothing to set."""
 
     @property
     def unit(self) -> str:
@@ -148,6 +167,14 @@ CALLBACK = ("c", "duplexio", "picows", "websockets", "aiohttp", "node")
 COROUTINE = ("c", "duplexio-coroutine", "picows-coroutine", "websockets", "aiohttp")
 ASGI = ("c", "duplexio-front-door", "uvicorn-sansio", "uvicorn-websockets", "uvicorn-wsproto")
 OVER_TLS = ("c", "duplexio", "picows", "websockets")
+
+SOCKETIO = (
+    "c-socketio",
+    "duplexio-socketio",
+    "node-socketio",
+    "python-socketio",
+    "python-socketio-aiohttp",
+)
 
 SMALL = ("echo", "--connections", "100", "--size", "32")
 EIGHT_KIB = ("echo", "--connections", "100", "--size", "8192")
@@ -180,4 +207,22 @@ ROWS = (
     Row("deflate", "JSON through permessage-deflate", Kind.DEFLATE,
         ("websockets-deflate", "duplexio-deflate"), ("--bytes", "20e6"),
         baseline="websockets-deflate", reach_ahead=True, full_arguments=("--bytes", "1e9")),
+    Row("sio-ack-1", "Socket.IO: emit with ack, 1 in flight", Kind.LOAD, SOCKETIO, ("ack",),
+        baseline="c-socketio", reach_ratio=1.9),
+    Row("sio-ack-16", "Socket.IO: emit with ack, 16 in flight", Kind.LOAD, SOCKETIO,
+        ("ack", "--depth", "16"), baseline="c-socketio", reach_ratio=7),
+    Row("sio-echo-1", "Socket.IO: event echo, 1 in flight", Kind.LOAD, SOCKETIO,
+        ("echo", "--socketio"), baseline="c-socketio", reach_ratio=1.9),
+    Row("sio-echo-16", "Socket.IO: event echo, 16 in flight", Kind.LOAD, SOCKETIO,
+        ("echo", "--socketio", "--depth", "16"), baseline="c-socketio", reach_ratio=7),
+    Row("sio-broadcast", "Socket.IO: broadcast to 1,000", Kind.LOAD, SOCKETIO,
+        ("broadcast", "--connections", "1000"), baseline="c-socketio", reach_ratio=1.5,
+        counted="delivery"),
+    Row("sio-polling", "Socket.IO: event echo over long polling", Kind.LOAD, SOCKETIO[1:],
+        ("echo", "--socketio", "--polling"), baseline="node-socketio", reach_ratio=0.5),
+    Row("sio-connect", "Socket.IO: connect, connect to the namespace, close", Kind.LOAD, SOCKETIO,
+        ("connect", "--socketio"), baseline="c-socketio", reach_ratio=3, counted="connection"),
+    Row("sio-idle", "Socket.IO: memory of an idle client in two rooms", Kind.MEMORY, SOCKETIO,
+        ("idle", "--socketio", "--connections", "5000"), baseline="c-socketio", reach_value=4096,
+        server=("--in-two-rooms",)),
 )  # fmt: skip

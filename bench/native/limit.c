@@ -1,4 +1,5 @@
-/* limit: a WebSocket echo server in C on epoll, the limit that the report measures against.
+/* limit: a server in C on epoll, the limit that the report measures against: a WebSocket echo, or
+ * with --socketio the answers that limit_socketio.c describes.
  *
  * It does what an echo server must: the opening handshake, unmasking, UTF-8 of text, fragments,
  * ping and the closing handshake; nothing else. One thread, level-triggered epoll, one recv()
@@ -6,7 +7,7 @@
  * read. A reply is built where its message lies: the server's header is 4 bytes shorter than the
  * client's, so unmasking a payload also moves it to its place behind the reply before it.
  *
- *     limit [--port N] [--cert FILE --key FILE]      prints "listening on PORT"
+ *     limit [--port N] [--socketio] [--cert FILE --key FILE]      prints "listening on PORT"
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -18,31 +19,14 @@
 #include <sys/resource.h>
 
 #include "accept_key.h"
-#include "bytes.h"
-#include "frame.h"
-#include "stream.h"
+#include "limit.h"
 
 enum { SHARED_BUFFER = 512 << 10, MAX_HEAD = 16 << 10, MAX_EVENTS = 256 };
-
-struct connection {
-    struct stream stream;
-    bool upgraded, closing;      /* closing: our Close frame is sent or queued */
-    bool waiting;                /* output does not fit the socket: epoll watches for room, not input */
-    uint8_t message_opcode;      /* of the fragmented message that is being gathered, else 0 */
-    struct bytes input;          /* what came of a frame that is not yet whole */
-    struct bytes output;         /* what the socket had no room for */
-    struct bytes message;        /* fragments so far */
-    size_t frame_needs;          /* bytes that the frame in `input` still lacks, 0 if unknown */
-};
-
-/* The replies to one read: [start, end) of the buffer that was read. */
-struct reply {
-    uint8_t *start, *end;
-};
 
 static int epoll_fd;
 static uint8_t *shared_buffer;
 static SSL_CTX *tls_context;
+static int socketio;
 
 static void watch(struct connection *c, int operation, uint32_t events) {
     struct epoll_event event = {.events = events, .data.ptr = c};
@@ -50,6 +34,7 @@ static void watch(struct connection *c, int operation, uint32_t events) {
 }
 
 static void drop(struct connection *c) {
+    socketio_leave(c);
     stream_close(&c->stream);
     bytes_free(&c->input);
     bytes_free(&c->output);
@@ -57,8 +42,7 @@ static void drop(struct connection *c) {
     free(c);
 }
 
-/* Send what is queued and then `from`; queue the rest. False when the connection failed. */
-static bool transmit(struct connection *c, const uint8_t *from, size_t count) {
+bool transmit(struct connection *c, const uint8_t *from, size_t count) {
     while (bytes_length(&c->output)) {
         ssize_t sent = stream_send(&c->stream, c->output.data + c->output.start, bytes_length(&c->output));
         if (sent == STREAM_AGAIN) break;
@@ -113,13 +97,14 @@ static ssize_t upgrade(struct connection *c, uint8_t *head, size_t count) {
     key += strspn(key, " \t");
     if (strcspn(key, "\r ") < CLIENT_KEY_LENGTH || (const char *)end - key < CLIENT_KEY_LENGTH) return -1;
 
-    char accept[ACCEPT_KEY_LENGTH], response[160];
+    char accept[ACCEPT_KEY_LENGTH], response[160 + SOCKETIO_OPEN_PACKET];
     accept_key(key, accept);
     int length = snprintf(response, sizeof response,
                           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                           "Connection: Upgrade\r\nSec-WebSocket-Accept: %.*s\r\n\r\n",
                           ACCEPT_KEY_LENGTH, accept);
     c->upgraded = true;
+    if (socketio) length += (int)socketio_open_packet(c, (uint8_t *)response + length);
     return transmit(c, (uint8_t *)response, (size_t)length) ? end + 4 - head : -1;
 }
 
@@ -168,12 +153,14 @@ static ssize_t answer(struct connection *c, uint8_t *p, size_t count, struct rep
             continue;
         }
         if (f.opcode < OP_CLOSE && c->message_opcode) return -1;   /* section 5.4 */
-        /* The first reply ends where its payload ends; each next one begins there. */
-        if (!reply->start) reply->start = reply->end = payload - frame_header_length(f.length, false);
-        uint8_t *body = reply->end + frame_write(reply->end, f.opcode == OP_PING ? OP_PONG : f.opcode, f.length, false);
+        if (socketio && f.opcode == OP_TEXT) {
+            bool ascii = mask_copy(payload, payload, f.length, key);
+            if ((!ascii && !is_utf8(payload, f.length)) || !socketio_text(c, payload, f.length, reply)) return -1;
+            continue;
+        }
+        uint8_t *body = reply_frame(reply, payload, f.opcode == OP_PING ? OP_PONG : f.opcode, f.length);
         bool ascii = mask_copy(body, payload, f.length, key);
         if (f.opcode == OP_TEXT && !ascii && !is_utf8(body, f.length)) return -1;
-        reply->end = body + f.length;
         c->closing = f.opcode == OP_CLOSE;
     }
     return p - begin;
@@ -267,14 +254,15 @@ static int listen_on(uint16_t port) {
 
 int main(int argc, char **argv) {
     static const struct option options[] = {
-        {"port", required_argument, 0, 'p'}, {"cert", required_argument, 0, 'c'}, {"key", required_argument, 0, 'k'}, {0}};
+        {"port", required_argument, 0, 'p'}, {"cert", required_argument, 0, 'c'}, {"key", required_argument, 0, 'k'},
+        {"socketio", no_argument, &socketio, 1}, {0}};
     const char *certificate = NULL, *key = NULL;
     int port = 0;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'p') port = atoi(optarg);
         else if (option == 'c') certificate = optarg;
         else if (option == 'k') key = optarg;
-        else return 2;
+        else if (option) return 2;
     }
     if (certificate && !(tls_context = stream_server_context(certificate, key ? key : certificate))) return 1;
 

@@ -15,19 +15,27 @@ MAX_SIZE = 16 << 20
 class Options:
     """The command line of a server: a listening socket and, if wanted, TLS."""
 
-    def __init__(self, *, choices: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        choices: tuple[str, ...] = (),
+        choice: str = "protocol",
+        more: Callable[[argparse.ArgumentParser], None] | None = None,
+    ) -> None:
         parser = argparse.ArgumentParser()
         parser.add_argument("--port", type=int, default=0)
         parser.add_argument("--cert")
         parser.add_argument("--key")
         if choices:
-            parser.add_argument("--protocol", choices=choices, required=True)
+            parser.add_argument(f"--{choice}", dest="choice", choices=choices, required=True)
+        if more:
+            more(parser)
         self.arguments = parser.parse_args()
         logging.disable(logging.CRITICAL)
 
     @property
-    def protocol(self) -> str:
-        return str(self.arguments.protocol)
+    def choice(self) -> str:
+        return str(self.arguments.choice)
 
     def listen(self) -> socket.socket:
         """Listen on the port (a free one by default) and say which it is.
