@@ -1,7 +1,9 @@
 """What a session's tests put around it: a clock moved by hand, and what records the calls."""
 
+from duplexio.engineio.channel import SessionHandler, SessionHost, Wire
 from duplexio.engineio.options import SessionOptions
-from duplexio.engineio.session import Poll, Post, Session, SessionHandler, SessionHost, Wire
+from duplexio.engineio.polls import Poll, Post
+from duplexio.engineio.session import Session
 
 
 class FakeHost(SessionHost):

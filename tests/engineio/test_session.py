@@ -7,7 +7,8 @@ import pytest
 from duplexio.engineio import session as module
 from duplexio.engineio.encoded import Encoded
 from duplexio.engineio.options import SessionOptions
-from duplexio.engineio.session import TRANSITIONS, Session
+from duplexio.engineio.session import Session
+from duplexio.engineio.transitions import TRANSITIONS
 from tests.engineio.fakes import (
     OPEN,
     FakeHost,

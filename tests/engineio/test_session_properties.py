@@ -16,8 +16,10 @@ from hypothesis.stateful import (
     rule,
 )
 
+from duplexio.engineio.channel import CLOSED, CLOSING, WEBSOCKET, Wire
 from duplexio.engineio.options import SessionOptions
-from duplexio.engineio.session import CLOSED, CLOSING, WEBSOCKET, Poll, Post, Session, Wire
+from duplexio.engineio.polls import Poll, Post
+from duplexio.engineio.session import Session
 from tests.engineio.fakes import OPEN, FakeHost, Recorder
 
 INTERVAL = 25.0

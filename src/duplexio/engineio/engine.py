@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..websocket.frames import CloseCode
+from .channel import OPENING
 from .exceptions import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -34,7 +35,7 @@ from .options import ServerOptions
 from .packets import open_packet
 from .polling import Handshake, PollRequest, PostRequest, Responder, Turn, respond_error
 from .request import HttpRequest, Query, parse_query
-from .session import OPENING, SERVER_SHUTDOWN, Session, SessionHandler
+from .session import SERVER_SHUTDOWN, Session, SessionHandler
 
 __all__ = ["Acceptor", "Engine"]
 

@@ -1,7 +1,8 @@
 """Types for compiling polling.py."""
 
+from .polls cimport Poll, Post
 from .request cimport HttpRequest, Query
-from .session cimport Poll, Post, Session
+from .session cimport Session
 
 
 cdef class Responder:

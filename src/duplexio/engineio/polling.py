@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from .cors import HeaderList
 from .exceptions import BAD_REQUEST, PacketError, PayloadTooBig, RequestError
 from .payload import decode_form, decode_payload, encode_payload, encode_script, encode_text
+from .polls import Poll, Post
 from .request import HttpRequest, Query, error_body
-from .session import TRANSPORT_CLOSE, Poll, Post, Session
+from .session import TRANSPORT_CLOSE, Session
 
 if TYPE_CHECKING:
     from .options import ServerOptions

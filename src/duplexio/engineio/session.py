@@ -7,7 +7,7 @@ transport breaks, or when it does not answer a heartbeat. It is told what arrive
 (:meth:`~Session.poll`, :meth:`~Session.receive_text`, …), and says what it has to say by calling
 its handler, its wire, the polls that wait, and its host, which also tells it the time.
 
-The transitions between its phases are the table :data:`TRANSITIONS`.
+The transitions between its phases are the table :data:`~.transitions.TRANSITIONS`.
 """
 
 from __future__ import annotations
@@ -34,68 +34,34 @@ from .channel import (
     SessionHost,
     Wire,
 )
-from .encoded import Encoded
+from .polls import Poll, Polling, Post
+from .transitions import (
+    CANDIDATE,
+    CANDIDATE_GONE,
+    END,
+    LINGER,
+    OPEN_POLLING,
+    OPEN_WEBSOCKET,
+    PROBE,
+    TRANSITIONS,
+    UPGRADE,
+)
 
 if TYPE_CHECKING:
     from .options import SessionOptions
 
 __all__ = [
     "BUFFER_OVERFLOW",
-    "CLOSED",
-    "CLOSING",
     "FORCED_CLOSE",
-    "OPENING",
     "PARSE_ERROR",
     "PING_TIMEOUT",
-    "POLLING",
-    "PROBED",
-    "PROBING",
     "SERVER_SHUTDOWN",
-    "TRANSITIONS",
     "TRANSPORT_CLOSE",
     "TRANSPORT_ERROR",
-    "WEBSOCKET",
-    "Poll",
-    "Post",
     "Session",
     "SessionHandler",
     "SessionHost",
-    "Wire",
 ]
-
-# What moves it from one to the other.
-OPEN_POLLING = "open polling"
-OPEN_WEBSOCKET = "open websocket"
-CANDIDATE = "candidate"  # a WebSocket comes with the id of the session
-PROBE = "probe"  # it says "2probe"
-UPGRADE = "upgrade"  # it says "5"
-CANDIDATE_GONE = "candidate gone"  # it says something else, or ends, or takes too long
-LINGER = "linger"  # we close, and no poll waits that could be told
-END = "end"
-
-#: Phase and event to the next phase. What is not here does not happen: the event is refused.
-TRANSITIONS = {
-    (OPENING, OPEN_POLLING): POLLING,
-    (OPENING, OPEN_WEBSOCKET): WEBSOCKET,
-    (OPENING, END): CLOSED,
-    (POLLING, CANDIDATE): PROBING,
-    (POLLING, LINGER): CLOSING,
-    (POLLING, END): CLOSED,
-    (PROBING, PROBE): PROBED,
-    (PROBING, CANDIDATE_GONE): POLLING,
-    (PROBING, LINGER): CLOSING,
-    (PROBING, END): CLOSED,
-    (PROBED, PROBE): PROBED,
-    (PROBED, UPGRADE): WEBSOCKET,
-    (PROBED, CANDIDATE_GONE): POLLING,
-    (PROBED, LINGER): CLOSING,
-    (PROBED, END): CLOSED,
-    (WEBSOCKET, END): CLOSED,
-    # A client whose probe was answered polls no more: it learns of the close on its WebSocket.
-    (CLOSING, UPGRADE): CLOSED,
-    (CLOSING, CANDIDATE_GONE): CLOSING,
-    (CLOSING, END): CLOSED,
-}
 
 #: Seconds after which a poll is answered that came while the client ought to go on to its
 #: WebSocket. The first is answered at once, so a client that goes on polling is slowed down.
@@ -106,70 +72,6 @@ NOTABLE_LAG = 0.05
 
 #: How often a heartbeat's deadline is put off, at most, because we were not reading.
 PATIENCE = 10
-
-
-class Poll:
-    """A request of the client that waits for packets (GET)."""
-
-    def answer(self, packets: list[Any]) -> None:
-        """Answer with packets.
-
-        Args:
-            packets: Text packets (``str``), binary messages (``bytes``), and :class:`Encoded`.
-        """
-        raise NotImplementedError
-
-    def refuse(self) -> None:
-        """Answer that the request is bad."""
-        raise NotImplementedError
-
-
-class Post:
-    """A request of the client that brings packets (POST)."""
-
-    def accept(self) -> None:
-        """Answer that all is well."""
-        raise NotImplementedError
-
-    def refuse(self) -> None:
-        """Answer that the request is bad."""
-        raise NotImplementedError
-
-
-class Polling:
-    """What a session has only while it is on polling requests."""
-
-    def __init__(self) -> None:
-        self.buffer: list[Any] = []
-        self.size = 0
-        self.slot: Poll | None = None
-        self.post: Post | None = None  # being received, or held back
-        self.inbox: list[str | bytes] | None = None  # its packets, while some are not delivered
-        self.position = 0
-        self.nudge_due = 0.0
-        self.flushing = False
-        self.limit = 0  # packets that an answer may have; 0 for any number
-
-    def take(self) -> list[Any]:
-        """Remove from the buffer what one answer may carry, and return it."""
-        packets = self.buffer
-        if self.limit and len(packets) > 0:
-            count = end = 0
-            while end < len(packets):
-                packet = packets[end]
-                count += 1 + (len(packet.attachments) if isinstance(packet, Encoded) else 0)
-                if count > self.limit and end:
-                    break
-                end += 1
-            if end < len(packets):
-                self.buffer = packets[end:]
-                self.size = 0
-                for packet in self.buffer:
-                    self.size += packet.size() if isinstance(packet, Encoded) else len(packet)
-                return packets[:end]
-        self.buffer = []
-        self.size = 0
-        return packets
 
 
 class Session(Channel):
