@@ -133,10 +133,8 @@ class ASGIApp:
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         responder = AsgiResponder(self.engine.loop_state.loop)
         turn = self.engine.begin(ScopeRequest(scope), responder)
-        if isinstance(turn, PostRequest):
-            await _receive_body(turn, receive)
         if not responder.answer.done():
-            gone = asyncio.ensure_future(_gone(receive))
+            gone = asyncio.ensure_future(_watch(turn, receive))
             try:
                 await asyncio.wait((gone, responder.answer), return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -511,23 +509,17 @@ async def respond(send: Send, status: int, headers: Any, body: bytes, head: bool
     await send({"type": "http.response.body", "body": b"" if head else body})
 
 
-async def _receive_body(post: PostRequest, receive: Receive) -> None:
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            post.lost()
-            return
-        if not post.feed(message.get("body", b"")):
-            return
-        if not message.get("more_body", False):
+async def _watch(turn: Any, receive: Receive) -> None:
+    """Wait until the client has gone, and take the body of its request.
+
+    The session may end meanwhile, and the request with it, however much of the body is missing.
+    """
+    post = turn if isinstance(turn, PostRequest) else None
+    while (message := await receive())["type"] == "http.request":
+        wanted = post is not None and post.feed(message.get("body", b""))
+        if post is not None and wanted and not message.get("more_body", False):
             post.finish()
-            return
-
-
-async def _gone(receive: Receive) -> None:
-    """Wait until the client has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+            post = None
 
 
 async def _deny(scope: Scope, send: Send, error: RequestError) -> None:

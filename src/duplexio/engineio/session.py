@@ -620,7 +620,7 @@ class Session(Channel):
                 polling.slot = None
             post, polling.post = polling.post, None
             if post is not None:
-                if reason in (PARSE_ERROR, TRANSPORT_ERROR):
+                if reason in (PARSE_ERROR, TRANSPORT_ERROR, PING_TIMEOUT):
                     post.refuse()
                 else:
                     post.accept()
