@@ -44,13 +44,13 @@ if TYPE_CHECKING:
     from .exceptions import (
         TimeoutError as TimeoutError,
     )
-    from .hub import NO_ACK as NO_ACK
-    from .hub import NoAck as NoAck
     from .limits import Limits as Limits
     from .manager import AsyncManager as AsyncManager
     from .middleware import ConnectRequest as ConnectRequest
     from .middleware import Event as Event
     from .namespace import AsyncNamespace as AsyncNamespace
+    from .party import NO_ACK as NO_ACK
+    from .party import NoAck as NoAck
     from .server import AsyncServer as AsyncServer
 
 _MODULES = {
@@ -68,11 +68,11 @@ _MODULES = {
         "SocketIOError",
         "TimeoutError",
     ),
-    "hub": ("NO_ACK", "NoAck"),
     "limits": ("Limits",),
     "manager": ("AsyncManager",),
     "middleware": ("ConnectRequest", "Event"),
     "namespace": ("AsyncNamespace",),
+    "party": ("NO_ACK", "NoAck"),
     "server": ("AsyncServer",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

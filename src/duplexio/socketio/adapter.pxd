@@ -1,10 +1,10 @@
 """Types for compiling adapter.py."""
 
 from ..engineio.session cimport Session
+from .party cimport Party
 
 
-cdef class Member:
-    cdef readonly str sid
+cdef class Member(Party):
     cdef readonly Session session
     cdef public dict rooms
 

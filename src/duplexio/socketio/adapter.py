@@ -11,25 +11,27 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..engineio.session import Session
+from .party import Party
 
 __all__ = ["Adapter", "Member"]
 
 
-class Member:
+class Member(Party):
     """A client, as an adapter sees it.
 
     Args:
+        hub: What the connections of the server share.
+        name: The namespace.
         sid: The client's id in the namespace.
         session: The Engine.IO session that carries it.
 
     Attributes:
-        sid: The id.
         session: The session.
         rooms: The rooms that it is in; ``None`` for none.
     """
 
-    def __init__(self, sid: str, session: Session) -> None:
-        self.sid = sid
+    def __init__(self, hub: Any, name: str, sid: str, session: Session) -> None:
+        Party.__init__(self, hub, name, sid)
         self.session = session
         self.rooms: dict[Any, None] | None = None
 

@@ -3,29 +3,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import types
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..engineio.encoded import Encoded
 from ..engineio.session import BUFFER_OVERFLOW, Session
 from .adapter import Adapter, Member
 from .exceptions import ClientGoneError
-from .hub import NO_ACK, Hub
-from .packets import ACK, CONNECT, EVENT
+from .hub import Hub
+from .packets import CONNECT, EVENT
+from .party import CONNECTED, CONNECTING, GONE
 
 if TYPE_CHECKING:
     from .connection import Connection
 
-__all__ = ["CONNECTED", "CONNECTING", "GONE", "Client", "is_coroutine"]
-
-# Where a client stands in its namespace.
-CONNECTING = 0  #: its connect handler runs
-CONNECTED = 1
-GONE = 2
-
-_PLAIN_TYPES = frozenset({type(None), str, int, float, bool, bytes, dict, list, tuple})
+__all__ = ["CONNECTED", "CONNECTING", "GONE", "Client"]
 
 
 class Client(Member):
@@ -39,11 +30,9 @@ class Client(Member):
         sid: Its id there.
 
     Attributes:
-        hub: What the connections of the server share.
         connection: Its connection.
         protocol: Version of Engine.IO.
         adapter: The namespace.
-        state: :data:`CONNECTING`, :data:`CONNECTED` or :data:`GONE`.
         told: Whether it knows that it is connected.
         reason: Why it has left; empty until then.
         data: The application's; ``None`` for nothing yet.
@@ -52,19 +41,19 @@ class Client(Member):
     def __init__(
         self, hub: Hub, session: Session, connection: Connection, adapter: Adapter, sid: str
     ) -> None:
-        Member.__init__(self, sid, session)
-        self.hub = hub
+        Member.__init__(self, hub, adapter.name, sid, session)
         self.connection = connection
         self.protocol = session.protocol
         self.adapter = adapter
-        self.state = CONNECTING
         self.told = False
         self.reason = ""
         self.data: dict[str, Any] | None = None
         self.held: list[Any] | None = None  # sent before it knows that it is connected
-        self.early: list[Any] | None = None  # received before its connect handler was done
-        self.acks: dict[int, Any] | None = None
-        self.last_ack = 0
+
+    def routes(self) -> Any:
+        """Return the handlers of its namespace."""
+        hub: Any = self.hub
+        return hub.routes_of(self.adapter)
 
     # Sending
 
@@ -115,88 +104,23 @@ class Client(Member):
         self.send(EVENT, -1 if callback is None else self.expect_ack(callback), data)
 
     def expect_ack(self, callback: Any) -> int:
-        """Return the id for an acknowledgement.
+        """Return the id for an acknowledgement; 0 when the client has left.
 
         Args:
             callback: A future, or a function.
         """
-        hub = self.hub
         if self.state == GONE:
-            self._give_up(callback)
+            self.give_up(callback, "")
             return 0
-        if self.acks is None:
-            self.acks = {}
-        elif len(self.acks) >= hub.limits.max_pending_acks:
-            oldest = next(iter(self.acks))
-            self._give_up(self.acks.pop(oldest))
-            if hub.count("max_pending_acks") == "disconnect":
-                self.session.close()
-        self.last_ack += 1
-        self.acks[self.last_ack] = callback
-        return self.last_ack
+        return Member.expect_ack(self, callback)
 
-    def forget_ack(self, callback: Any) -> None:
-        """Wait no more for an acknowledgement.
+    def overrun(self) -> None:
+        """End the session of a client that owes too many acknowledgements."""
+        self.session.close()
 
-        Args:
-            callback: What was given to :meth:`expect_ack`.
-        """
-        if self.acks is not None:
-            for id, expected in self.acks.items():
-                if expected is callback:
-                    del self.acks[id]
-                    return
-
-    def _give_up(self, callback: Any) -> None:
-        if isinstance(callback, asyncio.Future) and not callback.done():
-            callback.set_exception(
-                ClientGoneError(f"the client {self.label()} left before it answered")
-            )
-
-    def acknowledge(self, id: int, result: Any) -> None:
-        """Send what a handler has returned.
-
-        Args:
-            id: Of the acknowledgement.
-            result: Nothing for ``None``, several arguments for a tuple.
-        """
-        if result is NO_ACK or self.state != CONNECTED:
-            return
-        if result is None:
-            data = []
-        elif type(result) is tuple:
-            data = list(result)
-        else:
-            data = [result]
-        self.transmit(self.hub.packet(ACK, self.adapter.name, id, data))
-
-    def resolve(self, id: int, data: list[Any]) -> None:
-        """Take an acknowledgement; one that nobody waits for is ignored.
-
-        Args:
-            id: Its id.
-            data: Its arguments.
-        """
-        callback = None if self.acks is None else self.acks.pop(id, None)
-        if callback is None:
-            return
-        if isinstance(callback, asyncio.Future):
-            if not callback.done():
-                callback.set_result(data)
-            return
-        hub = self.hub
-        try:
-            result = callback(*data)
-            if is_coroutine(result):
-                hub.start_task(self._run_callback(result))
-        except Exception as exc:
-            hub.failed(f"a callback for {self.label()}", exc)
-
-    async def _run_callback(self, callback: Any) -> None:
-        try:
-            await callback
-        except Exception as exc:
-            self.hub.failed(f"a callback for {self.label()}", exc)
+    def gone(self, why: str) -> Exception:
+        """Return what those are told who wait for an answer."""
+        return ClientGoneError(f"the client {self.label()} left before it answered")
 
     # Its life
 
@@ -229,25 +153,10 @@ class Client(Member):
         self.state = GONE
         self.held = self.early = None
         self.adapter.leave_all(self)
-        acks, self.acks = self.acks, None
-        if acks is not None:
-            for callback in acks.values():
-                self._give_up(callback)
+        self.give_up_all("")
 
     def label(self) -> str:
         """Return how logs call the client, without giving a secret away."""
         # With Engine.IO 3 the id is the one of the session, which is a secret.
         sid = self.sid if self.protocol == 4 else f"{self.sid[:6]}…"
         return f"{sid} ({self.adapter.name})"
-
-
-def is_coroutine(result: Any) -> bool:
-    """Tell whether what a handler has returned is to be awaited.
-
-    Args:
-        result: What it has returned.
-    """
-    kind = type(result)
-    if kind is types.CoroutineType:
-        return True
-    return kind not in _PLAIN_TYPES and isinstance(result, Coroutine)

@@ -7,6 +7,7 @@ cdef class Handler:
     cdef readonly int arity
     cdef readonly object payload
     cdef public bint suspends
+    cdef public bint direct
 
     cpdef list arguments(self, object event, str namespace, str sid, list data)
 
@@ -15,6 +16,7 @@ cdef class Routes:
     cdef readonly dict events
     cdef public Handler fallback
     cdef public Handler connect
+    cdef public Handler connect_error
     cdef public Handler disconnect
     cdef public bint typed
     cdef public tuple event_middleware

@@ -10,20 +10,32 @@ if TYPE_CHECKING:
     from .typed import Payload
 
 __all__ = [
+    "EVENT_NAMESPACE",
     "EVENT_NAMESPACE_SID",
+    "EVENT_ONLY",
     "EVENT_SID",
+    "FRONT",
+    "NAMESPACE_ONLY",
     "NAMESPACE_SID",
+    "NOTHING",
     "SID",
     "Function",
     "Handler",
     "Routes",
 ]
 
-# What a handler is given in front of the arguments of the event.
+# What a handler is given in front of the arguments of the event: on a server, the client's id too.
 SID = 0
 EVENT_SID = 1
 NAMESPACE_SID = 2
 EVENT_NAMESPACE_SID = 3
+NOTHING = 4
+EVENT_ONLY = 5
+NAMESPACE_ONLY = 6
+EVENT_NAMESPACE = 7
+
+#: How many arguments that are, by the style.
+FRONT = (1, 2, 2, 3, 0, 1, 1, 2)
 
 Function = Callable[..., Any]
 
@@ -33,12 +45,13 @@ class Handler:
 
     Args:
         function: The function.
-        style: What it is given in front: :data:`SID` to :data:`EVENT_NAMESPACE_SID`.
+        style: What it is given in front: :data:`SID` to :data:`EVENT_NAMESPACE`.
         arity: How many arguments of ``connect`` or ``disconnect`` it takes; -1 for other events.
         payload: Checks the arguments; ``None`` to give them as they are.
 
     Attributes:
         suspends: Whether it has suspended when it ran last.
+        direct: Whether it runs on the event loop even where others run in threads.
     """
 
     def __init__(
@@ -49,6 +62,7 @@ class Handler:
         self.arity = arity
         self.payload = payload
         self.suspends = False
+        self.direct = False
 
     @property
     def name(self) -> str:
@@ -71,9 +85,15 @@ class Handler:
         elif self.style == NAMESPACE_SID:
             data[0] = namespace
             data.insert(1, sid)
-        else:
+        elif self.style == EVENT_NAMESPACE_SID:
             data.insert(1, namespace)
             data.insert(2, sid)
+        elif self.style == NOTHING:
+            del data[0]
+        elif self.style == NAMESPACE_ONLY:
+            data[0] = namespace
+        elif self.style == EVENT_NAMESPACE:
+            data.insert(1, namespace)
         return data
 
 
@@ -84,6 +104,7 @@ class Routes:
         events: Handlers by the names of events.
         fallback: Handles all other events; ``None`` to ignore them.
         connect: Handles ``connect``.
+        connect_error: Handles ``connect_error``; only a client's.
         disconnect: Handles ``disconnect``.
         typed: Whether a handler checks its arguments.
         event_middleware: What events go through, the first one first.
@@ -94,6 +115,7 @@ class Routes:
         self.events: dict[Any, Handler] = {}
         self.fallback: Handler | None = None
         self.connect: Handler | None = None
+        self.connect_error: Handler | None = None
         self.disconnect: Handler | None = None
         self.typed = False
         self.event_middleware: tuple[Function, ...] = ()

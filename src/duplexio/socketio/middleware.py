@@ -11,6 +11,7 @@ from .handlers import SID, Handler, Routes
 
 if TYPE_CHECKING:
     from .client import Client
+    from .party import Party
 
 __all__ = ["ConnectRequest", "Event", "run_connect", "run_event"]
 
@@ -103,7 +104,7 @@ async def _connect_through(routes: Routes, request: ConnectRequest, client: Clie
 
 
 def run_event(
-    middleware: tuple[Callable[..., Any], ...], handler: Handler, client: Client, name: Any
+    middleware: tuple[Callable[..., Any], ...], handler: Handler, client: Party, name: Any
 ) -> Handler:
     """Return a handler that has the middleware in front.
 
@@ -113,7 +114,7 @@ def run_event(
         client: Who sends it.
         name: Name of the event.
     """
-    namespace = client.adapter.name
+    namespace = client.name
 
     async def run(sid: str, *args: Any) -> Any:
         event = Event(name, list(args), sid, namespace)
@@ -128,8 +129,8 @@ def run_event(
         try:
             return await _chain(middleware, event, last)
         except PayloadError as exc:
-            client.connection.hub.count("invalid_payloads")
-            client.connection.hub.logger.warning("%s: %s", client.label(), exc)
+            client.hub.count("invalid_payloads")
+            client.hub.logger.warning("%s: %s", client.label(), exc)
             return exc.answer()
 
     return Handler(run, SID)

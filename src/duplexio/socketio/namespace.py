@@ -58,6 +58,11 @@ class BaseNamespace:
         """Return whether methods may be coroutine functions."""
         return False
 
+    def dispatches_itself(self) -> bool:
+        """Return whether the class has a ``trigger_event`` of its own."""
+        function = type(self).trigger_event
+        return not getattr(function, "calls_methods", False)
+
     async def trigger_event(self, event: Any, *args: Any) -> Any:
         """Call the method of an event; to be overridden by those who dispatch in another way.
 
@@ -74,6 +79,8 @@ class BaseNamespace:
             args = args[: front + arity(method, front, len(args) - front)]
         result = method(*args)
         return await result if inspect.isawaitable(result) else result
+
+    trigger_event.calls_methods = True  # type: ignore[attr-defined]
 
 
 class AsyncNamespace(BaseNamespace):

@@ -1,4 +1,4 @@
-"""How handlers are given to a server: the same for every kind of server."""
+"""How handlers are given to servers and clients: the same for every kind of them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from ..errors import UsageError
-from .hub import Hub
+from .core import Core
 from .namespace import BaseNamespace
 from .registry import ALL, Registry
 
-__all__ = ["Registration"]
+__all__ = ["Registration", "ServerRegistration"]
 
 Namespace = str | re.Pattern[str]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -26,7 +26,7 @@ class Registration:
     """
 
     registry: Registry
-    hub: Hub
+    hub: Core
 
     @property
     def handlers(self) -> dict[Any, dict[Any, Callable[..., Any]]]:
@@ -71,11 +71,14 @@ class Registration:
     ) -> Any:
         """Register the handler of an event.
 
-        A handler is called with the client's id and the arguments of the event; what it returns
-        acknowledges the event. That of ``connect`` is called with the id, ``environ`` and what the
-        client says about itself; that of ``disconnect`` with the id and the reason. (Either may
-        take fewer.) A handler for ``"*"`` gets the name of the event first; one for a pattern of
-        namespaces or ``"*"`` gets the namespace before the id.
+        What a handler returns acknowledges the event.
+
+        On a server it is called with the client's id and the arguments of the event; that of
+        ``connect`` with the id, ``environ`` and what the client says about itself; that of
+        ``disconnect`` with the id and the reason. On a client there is no id: ``connect`` is called
+        with nothing, ``disconnect`` with the reason, ``connect_error`` with what the server says.
+        (These may take fewer.) A handler for ``"*"`` gets the name of the event first; one for a
+        pattern of namespaces or ``"*"`` gets the namespace next.
 
         Args:
             event: The name, a string or a number; ``"*"`` for all that have no handler.
@@ -136,6 +139,30 @@ class Registration:
             return self.on(handler.__name__, None, *args, **kwargs)(handler)
 
         return register
+
+    def on_any(self, listener: Function) -> Function:
+        """Register a function that is told of all events that come (a decorator).
+
+        Args:
+            listener: Called with the name, the namespace, the client's id there, and the
+                arguments.
+        """
+        self.hub.incoming += (listener,)
+        return listener
+
+    def on_any_outgoing(self, listener: Function) -> Function:
+        """Register a function that is told of all events that go (a decorator).
+
+        Args:
+            listener: Called with the name, the namespace, who gets it (``None`` for all) and the
+                arguments.
+        """
+        self.hub.outgoing += (listener,)
+        return listener
+
+
+class ServerRegistration(Registration):
+    """What servers have besides: class namespaces of theirs, and middleware."""
 
     def register_namespace(self, namespace_handler: Any) -> None:
         """Register a class namespace.
@@ -222,22 +249,3 @@ class Registration:
             return middleware
 
         return register if middleware is None else register(middleware)
-
-    def on_any(self, listener: Function) -> Function:
-        """Register a function that is told of all events that come (a decorator).
-
-        Args:
-            listener: Called with the name, the namespace, the client's id and the arguments.
-        """
-        self.hub.incoming += (listener,)
-        return listener
-
-    def on_any_outgoing(self, listener: Function) -> Function:
-        """Register a function that is told of all events that go (a decorator).
-
-        Args:
-            listener: Called with the name, the namespace, who gets it (``None`` for all) and the
-                arguments.
-        """
-        self.hub.outgoing += (listener,)
-        return listener

@@ -15,28 +15,35 @@ from typing import Any
 from .handlers import (
     EVENT_NAMESPACE_SID,
     EVENT_SID,
+    FRONT,
     NAMESPACE_SID,
+    NOTHING,
     SID,
     Function,
     Handler,
     Routes,
 )
-from .namespace import BaseNamespace, arity
+from .namespace import arity
 from .typed import make_payload
 
-__all__ = ["ALL", "RESERVED", "Registry"]
+__all__ = ["ALL", "Registry"]
 
 #: The name of all events, and of all namespaces.
 ALL = "*"
 
-#: The events that the server itself tells of.
-RESERVED = ("connect", "disconnect")
+#: The events that a server itself tells of, and how many arguments their handlers may take.
+SERVER_EVENTS = {"connect": 2, "disconnect": 1}
+#: The same of a client.
+CLIENT_EVENTS = {"connect": 0, "connect_error": 1, "disconnect": 1}
 
 Namespace = str | re.Pattern[str]
 
 
 class Registry:
-    """The handlers of a server.
+    """The handlers of a server, or of a client.
+
+    Args:
+        client: Whether they are a client's.
 
     Attributes:
         changed: Is called after every change.
@@ -46,8 +53,10 @@ class Registry:
         connect_middleware: What clients that connect go through, with the namespace of each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, client: bool = False) -> None:
         self.changed: Callable[[], None] = _ignore
+        self._base = NOTHING if client else SID
+        self._reserved = CLIENT_EVENTS if client else SERVER_EVENTS
         self.handlers: dict[Namespace, dict[Any, Function]] = {}
         self.objects: dict[Namespace, Any] = {}
         self.event_middleware: list[tuple[Namespace, Function]] = []
@@ -119,16 +128,14 @@ class Registry:
             handler = self._resolve(name, levels, instance, shared)
             if handler is None:
                 continue
-            if name == "connect":
-                routes.connect = handler
-            elif name == "disconnect":
-                routes.disconnect = handler
+            if name in self._reserved:
+                setattr(routes, name, handler)
             else:
                 routes.events[name] = handler
                 routes.typed = routes.typed or handler.payload is not None
         routes.fallback = self._resolve(ALL, levels, instance, shared)
-        if instance is not None and _overrides_trigger(instance):
-            for name in RESERVED:
+        if instance is not None and instance.dispatches_itself():
+            for name in self._reserved:
                 if getattr(routes, name) is None:
                     setattr(routes, name, self._resolve(name, levels, instance, shared))
         if routes.fallback is not None and routes.fallback.payload is not None:
@@ -141,26 +148,26 @@ class Registry:
         for handlers, general in levels:
             if name in handlers and name != ALL:
                 return self._handler(name, handlers[name], NAMESPACE_SID if general else SID)
-            if ALL in handlers and name not in RESERVED:
+            if ALL in handlers and name not in self._reserved:
                 style = EVENT_NAMESPACE_SID if general else EVENT_SID
                 return self._handler(name, handlers[ALL], style)
         if instance is None:
             return None
-        if _overrides_trigger(instance):
+        if instance.dispatches_itself():
             style = EVENT_NAMESPACE_SID if shared else EVENT_SID
             return self._handler(name, instance.trigger_event, style, checked=False)
         method = None if name == ALL else getattr(instance, f"on_{name}", None)
         if method is None:
             # As python-socketio, which acknowledges what a class namespace has no method for.
-            return Handler(_ignore, SID) if name not in RESERVED else None
+            return Handler(_ignore, self._base) if name not in self._reserved else None
         return self._handler(name, method, NAMESPACE_SID if shared else SID)
 
     def _handler(self, name: Any, function: Function, style: int, checked: bool = True) -> Handler:
-        front = (1, 2, 2, 3)[style]
-        if name == "connect":
-            return Handler(function, style, arity(function, front, 2))
-        if name == "disconnect":
-            return Handler(function, style, arity(function, front, 1))
+        style += self._base
+        front = FRONT[style]
+        most = self._reserved.get(name)
+        if most is not None:
+            return Handler(function, style, arity(function, front, most))
         payload = None
         if checked:
             validate = self._payloads.get(function, getattr(function, "validate", False))
@@ -203,10 +210,6 @@ def _matching(middleware: list[tuple[Namespace, Function]], namespace: str) -> l
         for key, function in middleware
         if (key.fullmatch(namespace) if isinstance(key, re.Pattern) else key in (namespace, ALL))
     ]
-
-
-def _overrides_trigger(instance: Any) -> bool:
-    return type(instance).trigger_event is not BaseNamespace.trigger_event
 
 
 def _ignore(*args: Any) -> None:

@@ -21,13 +21,14 @@ from ..errors import UsageError
 from .adapter import Adapter
 from .client import CONNECTED, GONE, Client
 from .connection import CLIENT_DISCONNECT, SERVER_DISCONNECT, Connection
+from .core import make_arguments
 from .exceptions import ClientGoneError, LimitExceededError, TimeoutError
-from .hub import Hub, make_arguments
+from .hub import Hub
 from .limits import Limits
 from .manager import AsyncManager
 from .msgpack import MsgpackSerializer
 from .packets import DISCONNECT
-from .registration import Registration
+from .registration import ServerRegistration
 from .registry import ALL, Registry
 from .values import Json
 
@@ -37,7 +38,7 @@ __all__ = ["AsyncServer"]
 EMITS_PER_TURN = 64
 
 
-class AsyncServer(Registration):
+class AsyncServer(ServerRegistration):
     """A Socket.IO server for asyncio, for clients of all versions.
 
     Args:
@@ -85,6 +86,7 @@ class AsyncServer(Registration):
         PARSE_ERROR = PARSE_ERROR
         SERVER_SHUTDOWN = SERVER_SHUTDOWN
 
+    hub: Hub
     reserved_events = ("connect", "disconnect")
 
     def __init__(

@@ -1,0 +1,44 @@
+"""Types for compiling dispatcher.py."""
+
+from ..engineio.channel cimport Channel, SessionHandler
+from .core cimport Core
+from .handlers cimport Handler, Routes
+from .packets cimport Head
+from .party cimport Party
+
+
+cdef class Dispatcher(SessionHandler):
+    cdef readonly Core hub
+    cdef readonly Channel session
+    cdef object assembler
+    cdef object waiting
+    cdef list rates
+    cdef readonly int pending
+    cdef readonly unsigned char protocol
+
+    cpdef Party find(self, str namespace)
+    cpdef object receive_other(self, int kind, str namespace, long long id, object data)
+    cpdef object stray(self, str namespace)
+    cpdef object unhandled(self, Party party, long long ack)
+    cpdef object finish(self, Party party, str reason)
+    cpdef object kept_early(self, Py_ssize_t count)
+    cdef object _receive(self, int kind, Head head, str text, list attachments)
+    cdef object _decode(self, str text)
+    cdef object _receive_message(self, object message)
+    cdef object _receive_event(
+        self, Party party, long long ack, str text, Py_ssize_t offset, list attachments
+    )
+    cdef object _receive_decoded(self, Party party, object name, list data, long long ack)
+    cdef object _refuse_payload(self, Party party, object exc, long long ack)
+    cdef object _call(self, Party party, Handler handler, object name, list data, long long ack)
+    cpdef object dispatch(self, Party party, Handler handler, list data, long long ack)
+    cpdef object pause(self)
+    cdef object _start(self, Party party, Handler handler, list data, long long ack)
+    cdef object _suspended(self, Party party, Handler handler, long long ack, object task)
+    cdef object _blame(self, Handler handler, double began)
+    cpdef object answer(self, Party party, Handler handler, long long ack, object result)
+    cpdef object _finished(self, Party party, Handler handler, long long ack, object task)
+    cpdef object worked(self, int count)
+    cpdef object go_on(self)
+    cpdef object fail(self, object exc)
+    cdef bint _admit(self, Py_ssize_t size) except -1
