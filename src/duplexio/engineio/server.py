@@ -565,15 +565,16 @@ class Client(SessionHandler):
             self.session.resume_reading()
 
 
-def make_logger(logger: bool | Logger) -> Logger:
+def make_logger(logger: bool | Logger, name: str = "duplexio.engineio") -> Logger:
     """Return the logger that an argument ``logger`` stands for.
 
     Args:
         logger: ``False`` for the default, ``True`` for one that says what happens, or a logger.
+        name: Name of the default.
     """
     if not isinstance(logger, bool):
         return logger
-    default = logging.getLogger("duplexio.engineio")
+    default = logging.getLogger(name)
     if logger and default.level == logging.NOTSET:
         default.setLevel(logging.INFO)
         if not default.hasHandlers():

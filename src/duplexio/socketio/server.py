@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 from ..engineio.options import Logger
 from ..engineio.request import HttpRequest
 from ..engineio.server import AsyncServer as EngineServer
+from ..engineio.server import make_logger
 from ..engineio.session import PARSE_ERROR, PING_TIMEOUT, SERVER_SHUTDOWN, Session
 from ..engineio.session import TRANSPORT_CLOSE as _TRANSPORT_CLOSE
 from ..engineio.session import TRANSPORT_ERROR as _TRANSPORT_ERROR
@@ -25,6 +25,7 @@ from .core import make_arguments
 from .exceptions import ClientGoneError, LimitExceededError, TimeoutError
 from .hub import Hub
 from .limits import Limits
+from .log import EventLog
 from .manager import AsyncManager
 from .msgpack import MsgpackSerializer
 from .packets import DISCONNECT
@@ -43,7 +44,7 @@ class AsyncServer(ServerRegistration):
 
     Args:
         client_manager: An :class:`.manager.AsyncManager`, by default one of its own.
-        logger: ``True`` to log what happens, or a logger.
+        logger: ``True`` to log who comes and goes and the names of events, or a logger.
         serializer: ``"default"`` for text, ``"msgpack"``, or a class (or an instance) with the
             methods of :class:`.msgpack.MsgpackSerializer`. All clients have to use the same.
         json: A module with ``dumps`` and ``loads``, in place of our own.
@@ -117,7 +118,7 @@ class AsyncServer(ServerRegistration):
         self.engine = self.eio.engine
         self.engine.acceptor = self._accept
         self.registry = Registry()
-        self.logger = make_logger(logger)
+        self.logger = make_logger(logger, "duplexio.socketio")
         self.async_handlers = async_handlers
         self.always_connect = always_connect
         self.namespaces: Any = namespaces or ["/"]
@@ -129,6 +130,9 @@ class AsyncServer(ServerRegistration):
         hub.connect_timeout = connect_timeout
         hub.serializer = make_serializer(serializer)
         hub.logger = self.logger
+        if logger is not False:
+            log = EventLog(hub)
+            hub.incoming, hub.outgoing = (log.came,), (log.went,)
         if json is not None:
             codec = Json(json)
             hub.encode, hub.decode = codec.encode, codec.decode
@@ -613,15 +617,3 @@ def make_serializer(serializer: Any) -> Any:
             " methods 'encode' and 'decode'"
         )
     return serializer
-
-
-def make_logger(logger: bool | Logger) -> Logger:
-    """Return the logger that an argument ``logger`` stands for."""
-    if not isinstance(logger, bool):
-        return logger
-    default = logging.getLogger("duplexio.socketio")
-    if logger and default.level == logging.NOTSET:
-        default.setLevel(logging.INFO)
-        if not default.hasHandlers():
-            default.addHandler(logging.StreamHandler())
-    return default
