@@ -1,6 +1,7 @@
 """An ``environ`` that nobody looks into is not made; to who looks, it is a dictionary."""
 
 import copy
+import json
 import pickle
 
 import pytest
@@ -44,6 +45,9 @@ def environ():
         (lambda environ: {"c": 3} | environ, {"c": 3} | CONTENT),
         (lambda environ: environ.copy(), CONTENT),
         (copy.copy, CONTENT),
+        (json.dumps, '{"a": 1, "b": 2}'),
+        (lambda environ: json.dumps([environ]), '[{"a": 1, "b": 2}]'),
+        (lambda environ: json.dumps(environ, indent=0), '{\n"a": 1,\n"b": 2\n}'),
         (copy.deepcopy, CONTENT),
         (lambda environ: pickle.loads(pickle.dumps(environ)), CONTENT),
         (repr, repr(CONTENT)),

@@ -26,6 +26,7 @@ from .packets import encode_typed
 from .polling import PostRequest, Responder
 from .request import ScopeRequest, error_body
 from .session import Session
+from .signals import listen
 from .static_files import StaticFiles, find_file
 
 __all__ = ["ASGIApp"]
@@ -123,10 +124,13 @@ class ASGIApp:
             receive: ASGI's.
             send: ASGI's.
         """
+        listen(self.engine)
         if scope["type"] == "websocket":
             await self._serve_websocket(scope, receive, send)
         else:
             await self._serve_http(scope, receive, send)
+        # Where this application is told of no lifespan, the server waits for no more than this.
+        await self.engine.settle()
 
     # Polling requests
 

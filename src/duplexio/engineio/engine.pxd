@@ -20,6 +20,7 @@ cdef class Engine(LoopHost):
     cdef dict addresses
     cdef list proxies
     cdef set tasks
+    cdef set farewells
     cdef bint shutting_down
 
     @cython.locals(query=Query, session=Session, turn=Turn, post=PostRequest, poll=PollRequest)

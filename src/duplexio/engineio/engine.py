@@ -37,12 +37,15 @@ from .polling import Handshake, PollRequest, PostRequest, Responder, Turn, respo
 from .request import HttpRequest, Query, parse_query
 from .session import SERVER_SHUTDOWN, Session, SessionHandler
 
-__all__ = ["Acceptor", "Engine"]
+__all__ = ["Acceptor", "Engine", "stop_engines"]
 
 #: Packets that python-engineio's clients take at once; more of them end the connection.
 PYTHON_PACKETS = 16
 
 _is_id = re.compile(r"[A-Za-z0-9_-]{1,256}").fullmatch
+
+# Where an event loop keeps its engines.
+_ATTRIBUTE = "_duplexio_engines"
 
 # Stands for the id in the open packets that are made once for all sessions.
 _PLACE = "?"
@@ -83,9 +86,15 @@ class Engine(LoopHost):
         self.addresses: dict[str, int] = {}
         self.proxies = _networks(options.trusted_proxies)
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.farewells: set[asyncio.Task[Any]] = set()
         self.shutting_down = False
 
     # The event loop
+
+    def bind(self) -> None:
+        """Stay with the event loop that is running."""
+        LoopHost.bind(self)
+        _engines_of(self.loop_state.loop).add(self)
 
     def start_task(self, coroutine: Any) -> asyncio.Task[Any]:
         """Run a coroutine; it is kept from being collected until it is done."""
@@ -97,6 +106,11 @@ class Engine(LoopHost):
         """Keep a task from being collected until it is done, and cancel it at the shutdown."""
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+    def keep_farewell(self, task: asyncio.Task[Any]) -> None:
+        """Keep the task of a ``disconnect`` handler, which the shutdown waits for."""
+        self.farewells.add(task)
+        task.add_done_callback(self.farewells.discard)
 
     # What sessions tell their host
 
@@ -388,6 +402,11 @@ class Engine(LoopHost):
         """Let clients in again, after a shutdown (called when the server of HTTP starts)."""
         self.shutting_down = False
 
+    async def settle(self) -> None:
+        """Wait for the ``disconnect`` handlers, if the server stops."""
+        if self.shutting_down and self.farewells:
+            await asyncio.wait(self.farewells)
+
     def stop(self, code: int = CloseCode.SERVICE_RESTART) -> None:
         """Begin to end all sessions, and let in no more; returns at once.
 
@@ -403,23 +422,43 @@ class Engine(LoopHost):
         """End all sessions, and let in no more.
 
         Args:
-            timeout: Seconds that clients have to answer the close frame.
+            timeout: Seconds that clients have to answer the close frame, and ``disconnect``
+                handlers to run.
         """
         closing = [session.wire for session in self.sessions.values() if session.wire is not None]
         self.stop(CloseCode.GOING_AWAY)
-        if closing:
-            waiting = [asyncio.ensure_future(wire.wait_closed()) for wire in closing]
-            _, late = await asyncio.wait(waiting, timeout=timeout)
+        waiting = [asyncio.ensure_future(wire.wait_closed()) for wire in closing]
+        if waiting or self.farewells:
+            _, late = await asyncio.wait([*waiting, *self.farewells], timeout=timeout)
             for wire, task in zip(closing, waiting, strict=True):
                 if task in late:
                     task.cancel()
                     wire.abort()
-        for task in list(self.tasks):
+        left = self.tasks | self.farewells
+        for task in left:
             task.cancel()
-        if self.tasks:
-            await asyncio.wait(self.tasks)
+        if left:
+            await asyncio.wait(left)
         for session in list(self.sessions.values()):
             session.end(SERVER_SHUTDOWN)
+
+
+def _engines_of(loop: asyncio.AbstractEventLoop) -> set[Engine]:
+    engines: set[Engine] | None = getattr(loop, _ATTRIBUTE, None)
+    if engines is None:
+        engines = set()
+        setattr(loop, _ATTRIBUTE, engines)
+    return engines
+
+
+def stop_engines(loop: asyncio.AbstractEventLoop) -> None:
+    """Begin to end the sessions of all engines on an event loop, since the server stops.
+
+    Args:
+        loop: The event loop.
+    """
+    for engine in _engines_of(loop):
+        engine.stop()
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

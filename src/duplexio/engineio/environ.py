@@ -11,6 +11,10 @@ from typing import Any
 
 __all__ = ["Environ"]
 
+# The encoder of the module json asks a dictionary for its items only where there are some, and
+# counts them without asking.
+_PLACE = {"": None}
+
 
 class Environ(dict[str, Any]):
     """A dictionary that is filled at its first use.
@@ -27,13 +31,14 @@ class Environ(dict[str, Any]):
     __slots__ = ("_make",)
 
     def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
-        super().__init__()
+        super().__init__(_PLACE)
         self._make: Callable[[], dict[str, Any]] | None = make
 
     def fill(self) -> None:
         """Fill it, if that was not done."""
         make, self._make = self._make, None
         if make is not None:
+            dict.clear(self)
             dict.update(self, make())
 
     def __reduce__(self) -> Any:

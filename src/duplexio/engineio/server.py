@@ -501,7 +501,8 @@ class Client(SessionHandler):
             except Exception as exc:
                 server.logger.error("the disconnect handler raised", exc_info=exc)
         if inspect.iscoroutine(result):
-            server.engine.start_task(self._finish(result))
+            loop = server.engine.loop_state.loop
+            server.engine.keep_farewell(loop.create_task(self._finish(result)))
         else:
             server.clients.pop(self.sid, None)
 

@@ -515,7 +515,7 @@ class Session(Channel):
         self.wire = wire
         if closing:
             self._send_all(polling.buffer)
-            self._finish(self.reason)
+            self._finish(self.reason, 1012 if self.reason == SERVER_SHUTDOWN else 1000)
             return
         self._move(UPGRADE)
         self._send_all(polling.buffer)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from ..engineio.asgi import ASGIApp
+from ..engineio.engine import stop_engines
 from ..engineio.polling import PostRequest, Responder
 from ..engineio.request import HeadRequest
 from ..errors import ProtocolError
@@ -530,7 +531,7 @@ class Entrance:
             self.transport.close()
         else:
             self.exchange.keep_alive = False
-            self.native.engine.stop()
+        stop_engines(self.front_door.loop_state.loop)
 
 
 class EngineOwner(HeadRequest):

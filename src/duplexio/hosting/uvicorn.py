@@ -25,6 +25,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from ..engineio.engine import stop_engines
 from ..errors import ProtocolError
 from ..websocket.deflate import server_extensions
 from ..websocket.handshake import DRAFT_VERSIONS, reject, rejection
@@ -317,6 +318,11 @@ class Protocol(HttpToolsProtocol):
         """Go on when a request is complete (called by the parser)."""
         self._in_message = False
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Close the connection when its request has an answer, since the server stops."""
+        stop_engines(self.loop)
+        super().shutdown()
 
     def forget(self) -> None:
         """Forget the connection, which belongs to another object now."""

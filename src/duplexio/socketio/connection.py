@@ -318,7 +318,7 @@ class Connection(Dispatcher):
                 runner = hub.runner
                 runner.start(result, False)
                 if runner.task is not None:
-                    hub.keep_task(runner.task)
+                    hub.engine.keep_farewell(runner.task)
                     runner.task.add_done_callback(partial(self._ended, client))
                     return
         except asyncio.CancelledError:

@@ -1,0 +1,63 @@
+"""Socket.IO servers as people put them beside their applications, one echo in each."""
+
+import asyncio
+import os
+
+from duplexio import socketio
+
+
+def make_server(**options):
+    """Return an echo server that says on standard output what happens."""
+    # Half a second between pings, where a test is about proxies that lose patience.
+    interval = float(os.environ.get("PING_INTERVAL", "25"))
+    sio = socketio.AsyncServer(ping_interval=interval, logger=True, engineio_logger=True, **options)
+
+    @sio.event
+    async def connect(sid, environ, auth):
+        print("connected by", sio.transport(sid), flush=True)
+
+    @sio.event
+    async def echo(sid, data):
+        await sio.emit("server_response", {"data": data["data"].upper()}, to=sid)
+        return data
+
+    @sio.event
+    def origin(sid):
+        """Tell the client what is known of it."""
+        environ = sio.get_environ(sid)
+        names = ("REMOTE_ADDR", "HTTP_HOST", "HTTP_X_FORWARDED_FOR", "wsgi.url_scheme", "PATH_INFO")
+        return {name: environ.get(name) for name in names}
+
+    @sio.event
+    async def wait(sid):
+        """Run until the server stops."""
+        print("waiting", flush=True)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            print("cancelled", flush=True)
+            raise
+
+    @sio.event
+    async def disconnect(sid, reason):
+        await asyncio.sleep(0.01)  # as those do that write to a database
+        print("disconnected:", reason, flush=True)
+
+    return sio
+
+
+def report(sio):
+    """Return a function that tells what a server that has stopped has left behind."""
+
+    async def stopped():
+        me = asyncio.current_task()
+        tasks = [str(task.get_coro()) for task in asyncio.all_tasks() if task is not me]
+        print("left", len(sio.engine.sessions), sorted(tasks), flush=True)
+
+    return stopped
+
+
+sio = make_server()
+
+#: The server is all there is.
+app = socketio.ASGIApp(sio, on_shutdown=report(sio))
