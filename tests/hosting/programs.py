@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import trustme
@@ -137,9 +138,12 @@ def running(arguments, *, tls=None, environ=None, cwd=ROOT, ready=r"startup comp
     arguments = [argument.format(port=port) for argument in arguments]
     server = start(arguments, tls=tls, environ=environ, cwd=cwd)
     try:
-        server.port = int(server.wait_for(r"https?://(?:127\.0\.0\.1|localhost):(\d+)")[1])
-        server.wait_for(ready)
-        server.wait_until_it_accepts()
+        if "--uds" not in arguments:
+            server.port = int(server.wait_for(r"https?://(?:127\.0\.0\.1|localhost):(\d+)")[1])
+            server.wait_for(ready)
+            server.wait_until_it_accepts()
+        else:
+            server.wait_for(ready)
         yield server
     finally:
         if server.process.poll() is None:
@@ -151,6 +155,17 @@ def running(arguments, *, tls=None, environ=None, cwd=ROOT, ready=r"startup comp
                 server.wait()
                 raise AssertionError(f"the server did not stop:\n{server.log}") from None
         server.process.stdout.close()
+
+
+@contextmanager
+def running_together(contexts) -> Iterator:
+    """Enter contexts of servers at once; yield what they yield, by the same names."""
+    with ExitStack() as stack, ThreadPoolExecutor(len(contexts)) as pool:
+        entering = {name: pool.submit(context.__enter__) for name, context in contexts.items()}
+        for name, future in entering.items():
+            if future.exception() is None:
+                stack.push(contexts[name].__exit__)
+        yield {name: future.result() for name, future in entering.items()}
 
 
 def uvicorn(app, *flags):
@@ -171,6 +186,8 @@ class Certificates:
             blob.write_to_path(self.cert, append=i > 0)
         self.client = ssl.create_default_context()
         authority.configure_trust(self.client)
+        self.authority = folder / "authority.pem"
+        authority.cert_pem.write_to_path(self.authority)
 
     @property
     def flags(self):

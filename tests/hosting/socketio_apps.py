@@ -1,4 +1,4 @@
-"""Socket.IO servers as people put them beside their applications, one echo in each."""
+"""A Socket.IO server on its own; those beside other applications are in other modules."""
 
 import asyncio
 import os
@@ -8,13 +8,8 @@ from duplexio import socketio
 
 def make_server(**options):
     """Return an echo server that says on standard output what happens."""
-    # Half a second between pings, where a test is about proxies that lose patience.
     interval = float(os.environ.get("PING_INTERVAL", "25"))
-    sio = socketio.AsyncServer(ping_interval=interval, logger=True, engineio_logger=True, **options)
-
-    @sio.event
-    async def connect(sid, environ, auth):
-        print("connected by", sio.transport(sid), flush=True)
+    sio = socketio.AsyncServer(ping_interval=interval, **options)
 
     @sio.event
     async def echo(sid, data):
@@ -40,7 +35,7 @@ def make_server(**options):
 
     @sio.event
     async def disconnect(sid, reason):
-        await asyncio.sleep(0.01)  # as those do that write to a database
+        await asyncio.sleep(0.01)  # as when it writes to a database
         print("disconnected:", reason, flush=True)
 
     return sio
@@ -49,10 +44,11 @@ def make_server(**options):
 def report(sio):
     """Return a function that tells what a server that has stopped has left behind."""
 
-    async def stopped():
-        me = asyncio.current_task()
-        tasks = [str(task.get_coro()) for task in asyncio.all_tasks() if task is not me]
-        print("left", len(sio.engine.sessions), sorted(tasks), flush=True)
+    def stopped():
+        # Names of coroutines: a task of ours would show.
+        tasks = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
+        ours = [name for name in tasks if name in ("wait", "disconnect") or "Engine" in name]
+        print("left", len(sio.engine.sessions), ours, flush=True)
 
     return stopped
 

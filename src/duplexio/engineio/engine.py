@@ -403,9 +403,9 @@ class Engine(LoopHost):
         self.shutting_down = False
 
     async def settle(self) -> None:
-        """Wait for the ``disconnect`` handlers, if the server stops."""
-        if self.shutting_down and self.farewells:
-            await asyncio.wait(self.farewells)
+        """Do what :meth:`shutdown` does, if the server stops; else nothing."""
+        if self.shutting_down and (self.farewells or self.tasks):
+            await self.shutdown()
 
     def stop(self, code: int = CloseCode.SERVICE_RESTART) -> None:
         """Begin to end all sessions, and let in no more; returns at once.
