@@ -69,7 +69,7 @@ chat: refresh  ## The chat room, in the browser
 
 # The fast tests of the code itself; the rest drives browsers, other servers and whole suites, for
 # which one Python and one build are enough.
-UNIT := $(addprefix --ignore=tests/,bench conformance docs interop)
+UNIT := $(addprefix --ignore=tests/,bench conformance deployment docs interop)
 OTHERS = $(filter-out $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'),$(shell tools/pythons.sh | cut -d' ' -f1))
 
 .PHONY: system-packages

@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.urls import path
 
 from duplexio import socketio
-from tests.hosting.socketio_apps import sio
+from tests.deployment.socketio_apps import sio
 
 
 def django_hello(request):

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from duplexio import socketio
-from tests.hosting.socketio_apps import sio
+from tests.deployment.socketio_apps import sio
 
 
 def make_fastapi():

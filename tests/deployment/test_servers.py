@@ -16,11 +16,11 @@ import pytest
 from tests.hosting.programs import PROTOCOL, ROOT, Certificates, Server, running, running_together
 
 NODE = shutil.which("node")
-CLIENT = ROOT / "tests" / "hosting" / "socketio_client.cjs"
+CLIENT = ROOT / "tests" / "deployment" / "socketio_client.cjs"
 MODULES = ROOT / "tests" / "interop" / "node_modules"
-ALONE = "tests.hosting.socketio_apps:app"
-FASTAPI = "tests.hosting.socketio_fastapi:"
-DJANGO = "tests.hosting.socketio_django:"
+ALONE = "tests.deployment.socketio_apps:app"
+FASTAPI = "tests.deployment.socketio_fastapi:"
+DJANGO = "tests.deployment.socketio_django:"
 
 SERVE = ["duplexio.cli", "serve", "{app}", "--port", "0"]
 FRONT_DOOR = ["uvicorn", "{app}", "--port", "0", "--http", PROTOCOL]
