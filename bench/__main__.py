@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import native, report
 from bench.measure import Machinery, Pace, RowResult, measure_row
-from bench.rows import PEERS, ROWS, Row
+from bench.rows import GROWTH, PEERS, ROWS, Row
 
 QUICK = Pace(rounds=5, seconds=0.4, warm=0.2, full=False)
 FULL = Pace(rounds=9, seconds=1.5, warm=0.5, full=True)
@@ -20,10 +20,10 @@ RESULTS = Path(__file__).parent / "results"
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.list:
-        for row in ROWS:
+        for row in (*ROWS, *GROWTH):
             print(f"{row.name:22}{row.title}: {', '.join(row.peers)}")
         return 0
-    rows = _chosen_rows(arguments.only)
+    rows = _chosen_rows(arguments.only, growth=arguments.growth or arguments.full)
     pace = FULL if arguments.full else QUICK
     if arguments.rounds:
         pace = Pace(arguments.rounds, pace.seconds, pace.warm, pace.full)
@@ -54,9 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", action="append", metavar="ROW", help="repeatable; see --list")
     parser.add_argument(
+        "--growth", action="store_true", help="also how the cost grows, and latency"
+    )
+    parser.add_argument(
         "--peers", metavar="A,B", help="only these; a family takes all of its variants"
     )
-    parser.add_argument("--full", action="store_true", help="longer windows, more rounds, 1 GB")
+    parser.add_argument("--full", action="store_true", help="everything, in longer windows, 1 GB")
     parser.add_argument("--rounds", type=int, help="how often each peer of a row is measured")
     parser.add_argument(
         "--output", type=Path, default=RESULTS, help="folder of the report (%(default)s)"
@@ -65,15 +68,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _chosen_rows(names: list[str] | None) -> list[Row]:
+def _chosen_rows(names: list[str] | None, *, growth: bool) -> list[Row]:
     if names is None:
-        return list(ROWS)
-    known = {row.name: row for row in ROWS}
+        return [*ROWS, *GROWTH] if growth else list(ROWS)
+    known: dict[str, list[Row]] = {}
+    for row in (*ROWS, *GROWTH):
+        known.setdefault(row.name, []).append(row)
+        if row.series:
+            known.setdefault(row.series.name, []).append(row)
     wanted = [name for part in names for name in part.split(",")]
     for name in wanted:
         if name not in known:
             raise SystemExit(f"bench: no row {name!r}; there are {', '.join(known)}")
-    return [known[name] for name in wanted]
+    return [row for name in wanted for row in known[name]]
 
 
 def _chosen_peers(row: Row, names: str | None) -> list[str]:

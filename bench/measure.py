@@ -6,13 +6,14 @@ import contextlib
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -118,7 +119,7 @@ class Machinery:
                 text=True,
                 timeout=timeout,
                 check=False,
-                preexec_fn=_pinned_to(self.cpus.generator),
+                preexec_fn=_on_cpu(self.cpus.generator),
             )
         except subprocess.TimeoutExpired:
             raise PeerFailed(f"no result after {timeout:g} s") from None
@@ -128,10 +129,16 @@ class Machinery:
         return sample
 
 
-def _pinned_to(cpu: int | None) -> Any:
-    if cpu is None:
-        return None
-    return lambda: os.sched_setaffinity(0, {cpu})
+def _on_cpu(cpu: int | None) -> Callable[[], None]:
+    """Make what a child does first: take its CPU, and be allowed as many files as there may be."""
+
+    def prepare() -> None:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
+
+    return prepare
 
 
 def _last_line(text: str) -> str:
@@ -177,7 +184,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            preexec_fn=_pinned_to(machinery.cpus.server),
+            preexec_fn=_on_cpu(machinery.cpus.server),
         )
         try:
             self.port = self._announced_port()
@@ -252,15 +259,16 @@ class Contest:
         """Start the peer's server. Raises PeerFailed."""
         return Server(self.machinery, PEERS[name], tls=self.row.tls, settings=self.row.server)
 
-    def generate(self, server: Server, *extra: str) -> Sample:
+    def generate(self, server: Server, *extra: str, seconds: float | None = None) -> Sample:
         pace = self.machinery.pace
+        seconds = seconds or pace.seconds
         command = [str(self.machinery.native.load), *self.arguments]
         command += ["--port", str(server.port), "--pid", str(server.pid)]
-        command += ["--seconds", str(pace.seconds), *extra]
+        command += ["--seconds", str(seconds), *extra]
         if self.row.tls:
             command.append("--tls")
         try:
-            return self.machinery.run(command, timeout=pace.seconds + pace.warm + 60)
+            return self.machinery.run(command, timeout=seconds + pace.warm + 60)
         except PeerFailed as failure:
             said = server.reason()
             raise PeerFailed(f"{failure} (server: {said})" if said else str(failure)) from None
@@ -282,6 +290,39 @@ class LoadContest(Contest):
     def close(self) -> None:
         for server in self.servers.values():
             server.stop()
+
+
+class LatencyContest(LoadContest):
+    """Messages sent when they are due, at half of what each server can do.
+
+    What it can do is measured first, in a closed loop. Then each server gets half of that, and
+    half of what the baseline can do, so that they are compared at the same rate, too.
+    """
+
+    value_key = "p99_us"
+
+    def __init__(self, machinery: Machinery, row: Row) -> None:
+        super().__init__(machinery, row)
+        self.capacity: dict[str, float] = {}
+
+    def prepare(self, name: str) -> None:
+        super().prepare(name)
+        self.capacity[name] = super().measure(name)["per_second"]
+
+    def measure(self, name: str) -> Sample:
+        own = self._at(name, self.capacity[name] / 2)
+        sample = {"capacity": self.capacity[name], "own": own, "p99_us": own["latency_us"]["p99"]}
+        if self.row.baseline in self.capacity:
+            sample["same"] = self._at(name, self.capacity[self.row.baseline] / 2)
+        return sample
+
+    def _at(self, name: str, rate: float) -> Sample:
+        # Of 1,000 samples the slowest is p99.9: short windows would not do.
+        return self.generate(
+            self.servers[name],
+            *("--rate", f"{rate:.0f}", "--warm", str(self.machinery.pace.warm)),
+            seconds=4 * self.machinery.pace.seconds,
+        )
 
 
 class MemoryContest(Contest):
@@ -327,6 +368,7 @@ class DeflateContest(Contest):
 
 CONTESTS: dict[Kind, type[Contest]] = {
     Kind.LOAD: LoadContest,
+    Kind.LATENCY: LatencyContest,
     Kind.MEMORY: MemoryContest,
     Kind.CLIENT: ClientContest,
     Kind.DEFLATE: DeflateContest,
@@ -348,13 +390,16 @@ def measure_row(machinery: Machinery, row: Row, peers: Sequence[str]) -> RowResu
     """Measure the peers in turn, again and again, so that what disturbs the machine hits all.
 
     The memory of an idle connection hardly depends on the machine's load: two rounds do. A
-    deflate row is measured once when it is full, since it then lasts minutes by itself.
+    deflate row is measured once when it is full, since it then lasts minutes by itself. A series
+    has many points: three rounds for each.
     """
     contest = CONTESTS[row.kind](machinery, row)
     result = RowResult(row, contest.value_key, {}, {}, time.time())
     rounds = machinery.pace.rounds
     if row.kind is Kind.MEMORY:
         rounds = min(rounds, 2)
+    if row.series:
+        rounds = min(rounds, 3)
     if row.kind is Kind.DEFLATE and machinery.pace.full:
         rounds = 1
     try:

@@ -1,10 +1,10 @@
-"""The plot of the report: one panel of horizontal bars for each of the main rows."""
+"""The plots of the report: horizontal bars for each of the main rows, lines for each series."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ ROWS = (
 
 COLUMNS = 3
 TIMES = "\N{MULTIPLICATION SIGN}"
-COLOURS = {"duplexio": "#0f766e", "c": "#9ca3af"}
+COLOURS = {"duplexio": "#0f766e", "c": "#9ca3af", "node": "#b45309"}
 OTHER = "#c7d2e0"
 INK = "#1f2937"
 
@@ -46,6 +46,21 @@ class Panel:
     bars: list[Bar]
 
 
+@dataclass(frozen=True)
+class Line:
+    label: str
+    family: str
+    points: list[tuple[float, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Chart:
+    title: str
+    unit: str
+    axis: str
+    lines: list[Line]
+
+
 def number(value: float) -> str:
     """Three significant digits, without exponents."""
     if value >= 100:
@@ -57,6 +72,19 @@ def draw(panels: Sequence[Panel], path: Path) -> str | None:
     """Draw the panels; return why it could not be done, or None."""
     if not panels:
         return f"none of {', '.join(ROWS)} was measured"
+    return _draw_grid(panels, _draw_panel, 2.5, path)
+
+
+def draw_lines(charts: Sequence[Chart], path: Path) -> str | None:
+    """Draw how the cost grows; return why it could not be done, or None."""
+    if not charts:
+        return "no series was measured"
+    return _draw_grid(charts, _draw_chart, 3.0, path)
+
+
+def _draw_grid(
+    parts: Sequence[Any], draw_part: Callable[[Any, Any], None], height: float, path: Path
+) -> str | None:
     try:
         import matplotlib
     except ImportError:
@@ -73,16 +101,16 @@ def draw(panels: Sequence[Panel], path: Path) -> str | None:
     )
     from matplotlib import pyplot
 
-    columns = min(COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
+    columns = min(COLUMNS, len(parts))
+    rows = -(-len(parts) // columns)
     figure, axes = pyplot.subplots(
-        rows, columns, figsize=(4.3 * columns, 2.5 * rows), squeeze=False
+        rows, columns, figsize=(4.3 * columns, height * rows), squeeze=False
     )
     figure.set_layout_engine("constrained", w_pad=0.15, h_pad=0.12)
     spaces = list(axes.flat)
-    for panel, space in zip(panels, spaces, strict=False):
-        _draw_panel(panel, space)
-    for space in spaces[len(panels) :]:
+    for part, space in zip(parts, spaces, strict=False):
+        draw_part(part, space)
+    for space in spaces[len(parts) :]:
         space.set_axis_off()
     figure.savefig(path, metadata={"Date": None}, facecolor="white")
     pyplot.close(figure)
@@ -109,9 +137,47 @@ def _draw_panel(panel: Panel, space: Any) -> None:
     space.tick_params(left=False)
     for side in space.spines.values():
         side.set_visible(False)
+    _entitle(space, panel.title, panel.unit)
+
+
+def _draw_chart(chart: Chart, space: Any) -> None:
+    for line in chart.lines:
+        ours = line.family == "duplexio"
+        across, up = zip(*line.points, strict=True)
+        colour = COLOURS.get(line.family, INK)
+        space.plot(
+            across, up, marker="o", markersize=3.5, color=colour, linewidth=2 if ours else 1.3
+        )
+        space.annotate(
+            line.label,
+            (across[-1], up[-1]),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=colour,
+            weight="bold" if ours else "normal",
+        )
+    space.set_xscale("log")
+    values = [value for line in chart.lines for _, value in line.points]
+    if max(values) > 20 * min(values):
+        space.set_yscale("log")
+    else:
+        space.set_ylim(0, max(values) * 1.15)
+    ticks = sorted({across for line in chart.lines for across, _ in line.points})
+    space.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+    space.set_xticks([], minor=True)
+    space.set_xlim(ticks[0] / 1.3, ticks[-1] * (ticks[-1] / ticks[0]) ** 0.35)
+    space.set_xlabel(chart.axis, color=INK)
+    space.grid(axis="y", color="#e5e7eb", linewidth=0.6)
+    space.tick_params(colors=INK, labelsize=8)
+    for side in ("top", "right"):
+        space.spines[side].set_visible(False)
+    _entitle(space, chart.title, chart.unit)
+
+
+def _entitle(space: Any, title: str, unit: str) -> None:
     space.set_title(
-        f"{textwrap.fill(panel.title, 44)}\n", loc="left", weight="bold", fontsize=10, color=INK
+        f"{textwrap.fill(title, 44)}\n", loc="left", weight="bold", fontsize=10, color=INK
     )
-    space.text(
-        0, 1.02, panel.unit, transform=space.transAxes, fontsize=8, color="#6b7280", va="bottom"
-    )
+    space.text(0, 1.02, unit, transform=space.transAxes, fontsize=8, color="#6b7280", va="bottom")

@@ -101,6 +101,9 @@ class Reach:
         return {True: "reached", False: "not reached", None: "not measured"}[self.met]
 
 
+BARS, LINES = "benchmarks.svg", "growth.svg"
+
+
 def _ratio(value: float | None) -> str:
     return "" if value is None else f"{value:.2f} {TIMES}"
 
@@ -115,12 +118,27 @@ def _median(samples: Iterable[Sample], *path: str) -> float:
     return statistics.median(follow(sample) for sample in samples)
 
 
+def _at_same_rate(samples: list[Sample], quantile: str) -> str:
+    if "same" not in samples[0]:
+        return ""
+    return number(_median(samples, "same", "latency_us", quantile))
+
+
 # What a row of each kind shows beside value and ratio: heading and how to get it.
 COLUMNS: dict[Kind, dict[str, Callable[[list[Sample]], str]]] = {
     Kind.LOAD: {
         "per second": lambda samples: number(_median(samples, "per_second")),
         "latency p50, µs": lambda samples: number(_median(samples, "latency_us", "p50")),
         "p99, µs": lambda samples: number(_median(samples, "latency_us", "p99")),
+    },
+    Kind.LATENCY: {
+        "capacity per second": lambda samples: number(_median(samples, "capacity")),
+        "p50": lambda samples: number(_median(samples, "own", "latency_us", "p50")),
+        "p99": lambda samples: number(_median(samples, "own", "latency_us", "p99")),
+        "p99.9": lambda samples: number(_median(samples, "own", "latency_us", "p999")),
+        "p50 at the baseline's rate": lambda samples: _at_same_rate(samples, "p50"),
+        "p99 at it": lambda samples: _at_same_rate(samples, "p99"),
+        "p99.9 at it": lambda samples: _at_same_rate(samples, "p999"),
     },
     Kind.MEMORY: {
         "proportional (PSS)": lambda samples: number(_median(samples, "proportional_bytes")),
@@ -265,10 +283,43 @@ def _implementation() -> str:
     return {"c": "compiled", "python": "pure Python"}.get(name, name)
 
 
-def overview(results: Sequence[RowResult]) -> list[list[str]]:
-    """One line for each row: duplexio, the best other, and the reach."""
-    lines = [["work", "unit", "limit", "duplexio", "ratio", "best other peer", "reach", ""]]
+def by_series(results: Sequence[RowResult]) -> list[list[RowResult]]:
+    """Return the results that belong to series, together for each series."""
+    found: dict[str, list[RowResult]] = {}
     for result in results:
+        if result.row.series:
+            found.setdefault(result.row.series.name, []).append(result)
+    return list(found.values())
+
+
+def series_table(points: Sequence[RowResult]) -> list[list[str]]:
+    """Return one line for each point of a series, with the value and the ratio of each peer."""
+    row = points[0].row
+    assert row.series is not None
+    heading = [row.series.axis]
+    for name in row.peers:
+        title = PEERS[name].title
+        heading += [title] if name == row.baseline else [title, f"to {PEERS[row.baseline].title}"]
+    lines = [heading]
+    for result in points:
+        point = result.row.point
+        cells = [f"{int(point):,}" if point.isdigit() else point]
+        places = {place.name: place for place in standings(result)}
+        for name in row.peers:
+            place = places.get(name)
+            cells.append(number(place.value) if place else "failed")
+            if name != row.baseline:
+                cells.append(_ratio(place.ratio) if place else "")
+        lines.append(cells)
+    return lines
+
+
+def overview(results: Sequence[RowResult]) -> list[list[str]]:
+    """One line for each row of no series: duplexio, the best other, and the reach."""
+    lines = [["work", "unit", "baseline", "duplexio", "ratio", "best other peer", "reach", ""]]
+    for result in results:
+        if result.row.series:
+            continue
         places = standings(result)
         base = next((place for place in places if place.name == result.row.baseline), None)
         ours = next((place for place in places if place.family == "duplexio"), None)
@@ -296,7 +347,7 @@ INTRODUCTION = """\
 # Benchmarks
 
 Server CPU time per message, read from outside from the process's CPU clock (user and system, all
-threads), next to a C echo server on epoll as the limit. The peers of a row are measured in turn,
+threads), next to a C server on epoll as the limit. The peers of a row are measured in turn,
 round after round, so that what disturbs the machine hits all alike; the numbers are medians, and
 a ratio is the median of the ratios of each round. The ratios are what counts: absolute times are
 those of one machine on one day. One process each, uvloop where it is supported, no
@@ -304,11 +355,11 @@ permessage-deflate, no logging, plain TCP over loopback unless said.
 """
 
 
-def markdown(results: Sequence[RowResult], run: Run, plotted: str | None) -> str:
+def markdown(results: Sequence[RowResult], run: Run, plots: Sequence[str]) -> str:
     """Return the report."""
     parts = [INTRODUCTION]
-    if plotted:
-        parts.append(f"![Server CPU per message, duplexio and its peers]({plotted})\n")
+    if BARS in plots:
+        parts.append(f"![Server CPU per message, duplexio and its peers]({BARS})\n")
     parts.append(markdown_table(overview(results)) + "\n")
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     parts.append(
@@ -319,8 +370,22 @@ def markdown(results: Sequence[RowResult], run: Run, plotted: str | None) -> str
         f"- {versions}\n\n"
         f"```sh\n{run.command}\n```\n"
     )
+    if by_series(results):
+        parts.append("## How the cost grows\n")
+    if LINES in plots:
+        parts.append(f"![Server CPU per message, as work grows]({LINES})\n")
+    for points in by_series(results):
+        row = points[0].row
+        assert row.series is not None
+        parts.append(f"### {row.series.title}\n\n{row.unit}, by {row.series.axis}\n")
+        parts.append(markdown_table(series_table(points)) + "\n")
+        parts.extend(
+            f"- {result.row.title}: {line}\n" for result in points for line in failures(result)
+        )
     parts.append("## Every row\n")
     for result in results:
+        if result.row.series:
+            continue
         parts.append(f"### {result.row.title}\n")
         if result.row.arguments:
             parts.append(f"`{shlex.join(result.row.arguments)}`\n")
@@ -330,7 +395,7 @@ def markdown(results: Sequence[RowResult], run: Run, plotted: str | None) -> str
 
 
 def write(results: Sequence[RowResult], run: Run, output: Path) -> list[Path]:
-    """Write report.md, results.json and, with matplotlib, benchmarks.svg; return the paths."""
+    """Write report.md, results.json and, with matplotlib, the plots; return the paths."""
     output.mkdir(parents=True, exist_ok=True)
     raw = {
         "run": dataclasses.asdict(run),
@@ -339,6 +404,7 @@ def write(results: Sequence[RowResult], run: Run, output: Path) -> list[Path]:
                 "title": result.row.title,
                 "unit": result.row.unit,
                 "arguments": result.row.arguments,
+                "server": result.row.server,
                 "samples": result.samples,
                 "failures": result.failures,
                 "standings": [dataclasses.asdict(place) for place in standings(result)],
@@ -348,8 +414,22 @@ def write(results: Sequence[RowResult], run: Run, output: Path) -> list[Path]:
     }
     paths = [output / "results.json", output / "report.md"]
     paths[0].write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n")
-    svg = output / "benchmarks.svg"
-    panels = [
+    drawn = {
+        BARS: plot.draw(_panels(results), output / BARS),
+        LINES: plot.draw_lines(_charts(results), output / LINES),
+    }
+    for name, reason in drawn.items():
+        if reason:
+            (output / name).unlink(missing_ok=True)
+            print(f"no {name}: {reason}")
+        else:
+            paths.append(output / name)
+    paths[1].write_text(markdown(results, run, [name for name in drawn if not drawn[name]]))
+    return paths
+
+
+def _panels(results: Sequence[RowResult]) -> list[plot.Panel]:
+    return [
         plot.Panel(
             result.row.title,
             result.row.unit,
@@ -361,10 +441,20 @@ def write(results: Sequence[RowResult], run: Run, output: Path) -> list[Path]:
         for result in results
         if result.row.name in plot.ROWS and result.samples
     ]
-    reason = plot.draw(panels, svg)
-    if reason:
-        print(f"no plot: {reason}")
-    else:
-        paths.append(svg)
-    paths[1].write_text(markdown(results, run, None if reason else svg.name))
-    return paths
+
+
+def _charts(results: Sequence[RowResult]) -> list[plot.Chart]:
+    """One chart for each series whose axis has numbers enough for a line."""
+    charts = []
+    for points in by_series(results):
+        row = points[0].row
+        assert row.series is not None
+        if len(points) < 3:
+            continue
+        lines = {name: plot.Line(PEERS[name].title, PEERS[name].family) for name in row.peers}
+        for result in points:
+            for place in standings(result):
+                lines[place.name].points.append((float(result.row.point), place.value))
+        shown = [line for line in lines.values() if line.points]
+        charts.append(plot.Chart(row.series.title, row.unit, row.series.axis, shown))
+    return charts

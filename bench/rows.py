@@ -80,6 +80,12 @@ PEERS = {
         ("--library", "python-socketio"),
         packages=("python-socketio", "python-engineio"),
     ),
+    "duplexio-socketio-typed": Peer(
+        "duplexio, typed events",
+        "duplexio",
+        "bench.servers.socketio_asgi",
+        ("--library", "duplexio", "--handlers", "typed"),
+    ),
     "python-socketio-aiohttp": Peer(
         "python-socketio, aiohttp", "python-socketio", "bench.servers.socketio_aiohttp"
     ),
@@ -127,18 +133,29 @@ class Kind(Enum):
     """How a row is measured, and in which unit (see measure.py)."""
 
     LOAD = "µs of server CPU per message"
+    LATENCY = "µs, p99, at half of the own capacity"
     MEMORY = "bytes of server memory per idle connection"
     CLIENT = "µs of client CPU per round trip"
     DEFLATE = "s of CPU per GB, there and back"
 
 
 @dataclass(frozen=True)
+class Series:
+    """Rows that differ in one thing, its `axis`, and together show how the cost grows with it."""
+
+    name: str
+    title: str
+    axis: str
+
+
+@dataclass(frozen=True)
 class Row:
     """One line of the report.
 
-    `arguments` go to the load generator (LOAD, MEMORY) or to every program of the row (CLIENT,
-    DEFLATE). Ratios are against `baseline`. What duplexio wants to reach is one of: a ratio to
-    the baseline, a value in the row's unit, or being ahead of every other peer but the baseline.
+    `arguments` go to the load generator (LOAD, LATENCY, MEMORY) or to every program of the row
+    (CLIENT, DEFLATE). Ratios are against `baseline`. What duplexio wants to reach is one of: a
+    ratio to the baseline, a value in the row's unit, or being ahead of every other peer but the
+    baseline.
     """
 
     name: str
@@ -157,6 +174,9 @@ class Row:
     """What a LOAD row counts."""
     server: tuple[str, ...] = ()
     """Arguments of the servers, except the C server, which has nothing to set."""
+    series: Series | None = None
+    point: str = ""
+    """Where on the series' axis the row is."""
 
     @property
     def unit(self) -> str:
@@ -226,3 +246,57 @@ ROWS = (
         ("idle", "--socketio", "--connections", "5000"), baseline="c-socketio", reach_value=4096,
         server=("--in-two-rooms",)),
 )  # fmt: skip
+
+
+def _grow(
+    series: Series,
+    points: tuple[int | str, ...],
+    arguments: tuple[str, ...],
+    server: tuple[str, ...] = (),
+    *,
+    peers: tuple[str, ...] = ("c-socketio", "duplexio-socketio", "node-socketio"),
+    counted: str = "message",
+) -> tuple[Row, ...]:
+    """Make the rows of a series: each point takes the place of {} in the arguments."""
+    return tuple(
+        Row(
+            f"{series.name}-{point}",
+            f"{series.title}: {point:,}" if isinstance(point, int) else f"{series.title}: {point}",
+            Kind.LOAD,
+            peers,
+            tuple(argument.format(point) for argument in arguments),
+            baseline=peers[0],
+            counted=counted,
+            server=tuple(argument.format(point) for argument in server),
+            series=series,
+            point=str(point),
+        )
+        for point in points
+    )
+
+
+SIZES = (64, 1_000, 16_000, 128_000, 1_000_000)
+
+GROWTH = (
+    *_grow(Series("sio-rooms", "emit to a room of 10 of 1,000 clients", "rooms"),
+        (1, 100, 10_000, 100_000), ("rooms", "--connections", "1000"), ("--rooms", "{}"),
+        counted="delivery"),
+    *_grow(Series("sio-held", "event echo, 100 clients talk", "clients connected"),
+        (100, 1_000, 5_000, 15_000),
+        ("echo", "--socketio", "--connections", "{}", "--talking", "100")),
+    *_grow(Series("sio-audience", "broadcast to all", "clients"),
+        (100, 1_000, 5_000, 15_000), ("broadcast", "--connections", "{}"), counted="delivery"),
+    *_grow(Series("sio-json", "event echo, JSON", "bytes"),
+        SIZES, ("echo", "--socketio", "--connections", "16", "--size", "{}")),
+    *_grow(Series("sio-binary", "event echo, binary", "bytes"),
+        SIZES, ("echo", "--socketio", "--connections", "16", "--size", "{}", "--binary")),
+    *_grow(Series("sio-suspend", "emit with ack, handlers that suspend once", "in flight"),
+        (1, 16), ("ack", "--depth", "{}"), ("--handlers", "suspend"),
+        peers=("c-socketio", "duplexio-socketio", "node-socketio", "python-socketio")),
+    *_grow(Series("sio-typed", "emit with ack, typed against untyped events", "in flight"),
+        (1, 16), ("ack", "--depth", "{}"),
+        peers=("c-socketio", "duplexio-socketio", "duplexio-socketio-typed")),
+    Row("sio-latency", "Socket.IO: latency of an ack, 100 connections", Kind.LATENCY,
+        ("c-socketio", "duplexio-socketio", "node-socketio"), ("ack",), baseline="node-socketio"),
+)  # fmt: skip
+"""How the cost grows, and latency: measured with --growth."""
