@@ -1,10 +1,13 @@
 """The exceptions of the Engine.IO layer.
 
 * :exc:`EngineIOError`
+    * :exc:`ConnectionError`: a client cannot connect; carries what the server said.
     * :exc:`ConnectionRefusedError`: a handler or hook does not let a client in.
     * :exc:`PacketError`: what the peer sent is no packet, or no payload of packets.
         * :exc:`PayloadTooBig`: it is one, and larger than allowed.
+    * :exc:`PayloadTooLarge`: a message of ours is larger than the server takes.
     * :exc:`RequestError`: a request that is no good; carries Engine.IO's number for why.
+    * :exc:`SendBufferFull`: more waits to be sent than a client's limits allow.
 
 Each also belongs to a family of :mod:`duplexio.errors`.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import builtins
 from http import HTTPStatus
+from typing import Any
 
 from .. import errors
 
@@ -56,6 +60,37 @@ class EngineIOError(errors.DuplexioError):
     """Base class of the exceptions of the Engine.IO layer."""
 
 
+class ConnectionError(EngineIOError, builtins.ConnectionError):
+    """A client cannot connect.
+
+    Args:
+        message: What happened.
+        data: What the server said, if that was JSON; it is the second of ``args``, too.
+        status: The HTTP status of the server's answer, if there was one.
+        body: The body of that answer.
+
+    Attributes:
+        data: What the server said.
+        status: The HTTP status, or ``None``.
+        body: The body of the answer.
+
+    Example:
+        >>> ConnectionError("the server refused", {"code": 4}, status=403).args
+        ('the server refused', {'code': 4})
+    """
+
+    def __init__(
+        self, message: str = "", data: Any = None, *, status: int | None = None, body: bytes = b""
+    ) -> None:
+        super().__init__(message, data)
+        self.data = data
+        self.status = status
+        self.body = body
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class ConnectionRefusedError(EngineIOError, builtins.ConnectionRefusedError):
     """Raised by a handler of ``connect`` that does not let the client in.
 
@@ -89,6 +124,14 @@ class PayloadTooBig(PacketError):
 #: python-engineio's names.
 UnknownPacketError = PacketError
 ContentTooLongError = PayloadTooBig
+
+
+class PayloadTooLarge(EngineIOError, errors.UsageError):
+    """A message is larger than the server takes, so it was not sent."""
+
+
+class SendBufferFull(EngineIOError, errors.UsageError):
+    """More waits to be sent than the limits of a client allow, so a message was not taken."""
 
 
 class RequestError(EngineIOError, errors.ProtocolError):

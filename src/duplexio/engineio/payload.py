@@ -25,6 +25,7 @@ __all__ = [
     "MAX_PACKETS",
     "decode_form",
     "decode_payload",
+    "encode_binary",
     "encode_payload",
     "encode_script",
 ]
@@ -78,8 +79,21 @@ def encode_payload(packets: Sequence[Any], protocol: int, binary: bool = True) -
         ]
         return _SEPARATOR.join(pieces)
     if binary and True in [_is_binary(packet) for packet in packets]:
-        return b"".join([_binary_piece(packet) for packet in packets])
+        return encode_binary(packets)
     return "".join([_text_piece(packet) for packet in packets]) or "0:"
+
+
+def encode_binary(packets: Sequence[Any]) -> bytes:
+    """Write packets as one binary body, which only Engine.IO 3 has.
+
+    Args:
+        packets: Text packets, binary messages, and :class:`Encoded`.
+
+    Example:
+        >>> encode_binary(["4€"]).hex()
+        '0004ff34e282ac'
+    """
+    return b"".join([_binary_piece(packet) for packet in packets])
 
 
 def _is_binary(packet: Any) -> bool:
