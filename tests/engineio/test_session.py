@@ -557,6 +557,21 @@ def test_only_one_websocket_may_try():
     assert not session.begin_upgrade(FakeWire())
 
 
+def test_probes_of_a_client_that_does_not_read_what_it_asks_for():
+    _, session, handler = polling_session()
+    wire = FakeWire()
+    session.begin_upgrade(wire)
+    session.receive_text(wire, "2probe")
+    session.receive_text(wire, "2probe")
+    assert wire.sent == ["3probe", "3probe"]
+    wire.congested = True
+    session.receive_text(wire, "2probe")
+    assert wire.sent == ["3probe", "3probe"]
+    assert wire.closed == 1000
+    assert session.is_open
+    assert handler.reason is None
+
+
 @pytest.mark.parametrize("packet", ["4hello", "5", "2", "3probe", "", b"binary"])
 def test_a_websocket_that_says_something_else_is_closed_and_the_session_goes_on(packet):
     host, session, handler = polling_session()

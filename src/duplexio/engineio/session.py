@@ -472,7 +472,10 @@ class Session(Channel):
         return True
 
     def _receive_candidate(self, wire: Wire, text: str) -> None:
-        if text == "2probe" and (self.phase, PROBE) in TRANSITIONS:
+        if wire.congested:
+            # One answer is all that an upgrade takes, and this client does not read.
+            self._drop_candidate()
+        elif text == "2probe" and (self.phase, PROBE) in TRANSITIONS:
             wire.send_text("3probe")
             first = self.phase == PROBING
             self._move(PROBE)
