@@ -176,6 +176,7 @@ class Server:
         if tls:
             certificate, key = machinery.certificate()
             command += ["--cert", str(certificate), "--key", str(key)]
+        self.command = command
         self._errors: IO[bytes] = tempfile.TemporaryFile(dir=machinery.scratch)  # noqa: SIM115
         self._process = subprocess.Popen(
             command,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 COLOURS = {"duplexio": "#0f766e", "c": "#9ca3af", "node": "#b45309"}
 OTHER = "#c7d2e0"
 INK = "#1f2937"
+CHART_POINTS, LABEL_POINTS = 140, 10
+"""Height of a chart, about, and of a label in it."""
 
 
 @dataclass(frozen=True)
@@ -141,30 +144,34 @@ def _draw_panel(panel: Panel, space: Any) -> None:
 
 
 def _draw_chart(chart: Chart, space: Any) -> None:
-    for line in chart.lines:
+    values = [value for line in chart.lines for _, value in line.points]
+    # Only what spans much is drawn on a logarithmic scale: others are to begin at 0.
+    if max(values) > 20 * min(values):
+        low, high = min(values) / 1.5, max(values) * 1.5
+        ends = [math.log(line.points[-1][1] / low, high / low) for line in chart.lines]
+        space.set_yscale("log")
+    else:
+        low, high = 0.0, max(values) * 1.15
+        ends = [line.points[-1][1] / high for line in chart.lines]
+    space.set_ylim(low, high)
+    for line, shift in zip(chart.lines, _apart(ends), strict=True):
         ours = line.family == "duplexio"
         across, up = zip(*line.points, strict=True)
         colour = COLOURS.get(line.family, INK)
-        space.plot(
-            across, up, marker="o", markersize=3.5, color=colour, linewidth=2 if ours else 1.3
-        )
+        width = 2 if ours else 1.3
+        space.plot(across, up, marker="o", markersize=3.5, color=colour, linewidth=width)
         space.annotate(
             line.label,
             (across[-1], up[-1]),
-            xytext=(6, 0),
+            xytext=(6, shift),
             textcoords="offset points",
             va="center",
             fontsize=8,
             color=colour,
             weight="bold" if ours else "normal",
         )
-    space.set_xscale("log")
-    values = [value for line in chart.lines for _, value in line.points]
-    if max(values) > 20 * min(values):
-        space.set_yscale("log")
-    else:
-        space.set_ylim(0, max(values) * 1.15)
     ticks = sorted({across for line in chart.lines for across, _ in line.points})
+    space.set_xscale("log")
     space.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
     space.set_xticks([], minor=True)
     space.set_xlim(ticks[0] / 1.3, ticks[-1] * (ticks[-1] / ticks[0]) ** 0.35)
@@ -174,6 +181,17 @@ def _draw_chart(chart: Chart, space: Any) -> None:
     for side in ("top", "right"):
         space.spines[side].set_visible(False)
     _entitle(space, chart.title, chart.unit)
+
+
+def _apart(ends: Sequence[float]) -> list[float]:
+    """Return how many points to shift labels up that stand at these shares of the height."""
+    shifts = [0.0] * len(ends)
+    free = 0.0
+    for i in sorted(range(len(ends)), key=ends.__getitem__):
+        at = ends[i] * CHART_POINTS
+        shifts[i] = max(free - at, 0)
+        free = at + shifts[i] + LABEL_POINTS
+    return shifts
 
 
 def _entitle(space: Any, title: str, unit: str) -> None:

@@ -1,35 +1,15 @@
 """The load generator and the C server of the benchmark: they build, agree, and notice errors."""
 
-import base64
-import hashlib
 import shutil
 import socket
-import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from bench import native
-from bench.measure import Machinery, Pace, PeerFailed, Sample, Server
-from bench.native import Native
+from bench.measure import Machinery, PeerFailed, Server
 from bench.rows import PEERS
-
-QUICK = Pace(rounds=1, seconds=0.1, warm=0.05, full=False)
-
-
-@pytest.fixture(scope="module")
-def programs() -> Native:
-    if not shutil.which("gcc") and not shutil.which("cc"):
-        pytest.skip("no C compiler: the benchmark's programs cannot be built")
-    return native.build()
-
-
-@pytest.fixture
-def machinery(programs: Native, tmp_path: Path) -> Machinery:
-    return Machinery(programs, QUICK, tmp_path)
+from tests.bench.generator import generate, server_of_one, shake_hands
 
 
 @pytest.fixture
@@ -37,11 +17,6 @@ def server(machinery: Machinery) -> Iterator[Server]:
     server = Server(machinery, PEERS["c"], tls=False)
     yield server
     server.stop()
-
-
-def generate(machinery: Machinery, port: int, pid: int, *arguments: str) -> Sample:
-    command = [str(machinery.native.load), *arguments, "--port", str(port), "--pid", str(pid)]
-    return machinery.run([*command, "--seconds", "0.1", "--warm", "0.05"], timeout=30)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +39,36 @@ def test_every_echo_is_verified_and_counted(
     assert sample["cpu_us"] > 0
     assert 0 < sample["server_busy"] < 1.2
     assert sample["latency_us"]["p50"] <= sample["latency_us"]["p99"] * 1.001
+
+
+def test_messages_are_sent_when_they_are_due(machinery: Machinery, server: Server) -> None:
+    sample = generate(machinery, server.port, server.pid, "echo", "--rate", "2000")
+    # In a window of 0.1 s; a machine that stalls catches up with what is due.
+    assert 20 < sample["count"] < 600
+    assert sample["rate"] == 2000
+    assert sample["latency_us"]["p99"] <= sample["latency_us"]["p999"] * 1.001
+
+
+def test_only_some_talk(machinery: Machinery, server: Server) -> None:
+    arguments = ("echo", "--connections", "20", "--talking", "2")
+    assert generate(machinery, server.port, server.pid, *arguments)["count"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("echo", "--connections", "2", "--talking", "3"), "--talking"),
+        (("echo", "--polling"), "--polling is for Socket.IO"),
+        (("broadcast", "--rate", "100"), "--rate is for echo and ack"),
+        (("ack", "--size", "20"), "--size must be at least"),
+        (("nothing",), "the modes are"),
+    ],
+)
+def test_options_that_make_no_sense(
+    machinery: Machinery, server: Server, arguments: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(PeerFailed, match=message):
+        generate(machinery, server.port, server.pid, *arguments)
 
 
 def test_connections_are_opened_and_closed(machinery: Machinery, server: Server) -> None:
@@ -100,17 +105,6 @@ def test_echo_over_tls(machinery: Machinery) -> None:
         server.stop()
 
 
-ACCEPTED = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Accept: %s\r\n\r\n"
-)
-
-
-def accept_key(key: str) -> bytes:
-    digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-    return base64.b64encode(digest)
-
-
 @pytest.mark.parametrize(
     ("accept", "reply", "message"),
     [
@@ -126,29 +120,14 @@ def accept_key(key: str) -> bytes:
 def test_a_server_that_errs_ends_the_run(
     machinery: Machinery, accept: bytes | None, reply: bytes, message: str
 ) -> None:
-    def serve(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection:
-            head = connection.recv(4096).decode()
-            key = head.partition("Sec-WebSocket-Key: ")[2].partition("\r\n")[0]
-            connection.sendall(ACCEPTED % (accept or accept_key(key)))
-            connection.recv(4096)
-            connection.sendall(reply)
+    def serve(connection: socket.socket) -> None:
+        shake_hands(connection, accept)
+        connection.recv(4096)
+        connection.sendall(reply)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, args=(listener,))
-        thread.start()
-        bystander = subprocess.Popen(["sleep", "60"])  # whose CPU clock is read
-        try:
-            with pytest.raises(PeerFailed, match=message):
-                generate(
-                    machinery, listener.getsockname()[1], bystander.pid,
-                    "echo", "--connections", "1", "--size", "4",
-                )  # fmt: skip
-        finally:
-            bystander.kill()
-            bystander.wait()
-            thread.join()
+    arguments = ("echo", "--connections", "1", "--size", "4")
+    with server_of_one(serve) as (port, pid), pytest.raises(PeerFailed, match=message):
+        generate(machinery, port, pid, *arguments)
 
 
 def test_a_server_that_does_not_start_is_named_with_its_reason(machinery: Machinery) -> None:
