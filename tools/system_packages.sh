@@ -7,6 +7,7 @@ set -euo pipefail
 needed="
 cc        gcc           the compiled modules
 chromium  chromium      the chat room in a real browser
+haproxy   haproxy       deployment behind a proxy
 nginx     nginx-light   deployment behind a proxy
 node      nodejs        other implementations written in JavaScript
 npm       npm           other implementations written in JavaScript

@@ -1,14 +1,21 @@
 // Clients of socket.io-client 4, as many as are described in the argument (JSON):
-//   [{name, url, stay, upgraded, options}]
-// Each connects, talks, and leaves; with `stay` it prints how it was disconnected instead. What
-// happens is printed, a JSON array in a line: [name, event, ...].
+//   [{name, url, options, delay, upgraded, ask, stay, reconnect, socketPath}]
+// Each connects, talks, and leaves; with `stay` it prints how it was disconnected instead, and with
+// `reconnect` it connects again, for ever. What happens is printed: [name, event, ...] in a line.
 const path = require("path");
 const { createRequire } = require("module");
 const load = createRequire(path.join(__dirname, "..", "interop", "package.json"));
 const { io } = load("sioc4");
 const http = require("http");
 
-const run = ({ name, url, stay, upgraded, reconnect, ask, socketPath, options }) =>
+const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+const run = async ({ delay, ...rest }) => {
+  if (delay) await wait(delay);
+  await begin(rest);
+};
+
+const begin = ({ name, url, stay, upgraded, reconnect, ask, socketPath, options }) =>
   new Promise((resolve) => {
     const print = (...event) => console.log(JSON.stringify([name, ...event]));
     if (socketPath) options.agent = new http.Agent({ socketPath, keepAlive: true });
@@ -27,15 +34,12 @@ const run = ({ name, url, stay, upgraded, reconnect, ask, socketPath, options })
       print("talked", transport(), data, good);
       if (ask) print("answer", await socket.emitWithAck(ask));
     };
-    let connections = 0;
     socket.on("connect", async () => {
-      connections += 1;
       print("connect", transport());
       const engine = socket.io.engine;
       if (upgraded && transport() === "polling") await new Promise((go) => engine.once("upgrade", go));
       await talk();
       if (!stay && !reconnect) finish();
-      else if (connections > (reconnect || 1)) finish();
       else if (stay && stay !== true) socket.emit(stay);
     });
     socket.on("connect_error", (error) => {

@@ -1,88 +1,18 @@
 """nginx in front, with the configuration of the deployment guide."""
 
 import json
-import re
-import shutil
 import socket
-import subprocess
-from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.hosting.programs import ROOT, Certificates, receive_all, running, split_response
+from tests.deployment.proxies import NGINX, Site, nginx
+from tests.hosting.programs import Certificates, receive_all, running, split_response
 
-GUIDE = ROOT / "docs" / "guides" / "deploying.md"
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 APP = "tests.hosting.apps:app"
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-def configuration(upstream, plain, secure, certificates):
-    """The guide's configuration, with this test's ports and certificate."""
-    found = re.search(r"^```nginx\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
-    assert found is not None
-    text = found[1]
-    for old, new in {
-        "server 127.0.0.1:8000;": f"server 127.0.0.1:{upstream};",
-        "listen 80;": f"listen 127.0.0.1:{plain};",
-        "listen 443 ssl;": f"listen 127.0.0.1:{secure} ssl;",
-        "server_name chat.example;": "server_name localhost;",
-        "/etc/letsencrypt/live/chat.example/fullchain.pem": str(certificates.cert),
-        "/etc/letsencrypt/live/chat.example/privkey.pem": str(certificates.key),
-    }.items():
-        assert old in text
-        text = text.replace(old, new)
-    return text
-
-
-class Proxy:
-    """nginx, in front of a server."""
-
-    def __init__(self, folder: Path, server, certificates):
-        self.server = server
-        self.tls = certificates.client
-        self.plain, self.port = free_port(), free_port()
-        site = configuration(server.port, self.plain, self.port, certificates)
-        folders = "".join(
-            f"{name}_temp_path {folder}/{name};\n"
-            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        config = folder / "nginx.conf"
-        config.write_text(
-            f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log stderr;\n"
-            "events {}\n"
-            f"http {{\naccess_log off;\n{folders}\n{site}\n}}\n"
-        )
-        assert NGINX is not None
-        self.process = subprocess.Popen(
-            [NGINX, "-p", str(folder), "-c", str(config), "-e", "stderr"],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def uri(self, path):
-        return f"wss://localhost:{self.port}{path}"
-
-    def wait_until_it_accepts(self):
-        while True:
-            assert self.process.poll() is None, self.process.stderr.read()
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
-                return
-            except ConnectionRefusedError:
-                pass
-
-    def stop(self):
-        self.process.terminate()
-        self.process.communicate(timeout=10)
 
 
 @pytest.fixture
@@ -94,12 +24,11 @@ def certificates(tmp_path):
 def proxy(request, tmp_path, certificates):
     serve = ["duplexio.cli", "serve", request.param, "--port", "0"]
     with running(serve) as server:
-        proxy = Proxy(tmp_path, server, certificates)
-        try:
-            proxy.wait_until_it_accepts()
-            yield proxy
-        finally:
-            proxy.stop()
+        site = Site(f"127.0.0.1:{server.port}")
+        site.server = server
+        site.tls = certificates.client
+        with nginx(tmp_path, certificates, site):
+            yield site
 
 
 async def test_messages_and_the_servers_restart(proxy):

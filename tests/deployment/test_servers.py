@@ -4,20 +4,14 @@ All servers are started at once and spoken to by one process of clients, since m
 into starting them.
 """
 
-import json
-import os
-import shutil
 import signal
-import subprocess
 import time
 
 import pytest
 
-from tests.hosting.programs import PROTOCOL, ROOT, Certificates, Server, running, running_together
+from tests.deployment.clients import TRANSPORTS, clients, events_of, needs_clients
+from tests.hosting.programs import PROTOCOL, Certificates, running, running_together
 
-NODE = shutil.which("node")
-CLIENT = ROOT / "tests" / "deployment" / "socketio_client.cjs"
-MODULES = ROOT / "tests" / "interop" / "node_modules"
 ALONE = "tests.deployment.socketio_apps:app"
 FASTAPI = "tests.deployment.socketio_fastapi:"
 DJANGO = "tests.deployment.socketio_django:"
@@ -48,40 +42,7 @@ BESIDE = [name for name, (_, app) in SERVERS.items() if app != ALONE]
 READY = {"hypercorn": "Running on", "granian": "Started worker"}
 PATHS = {"mounted_below": "/below/socket.io/"}
 
-TRANSPORTS = {
-    "polling": ["polling"],
-    "websocket": ["websocket"],
-    "upgrade": ["polling", "websocket"],
-}
-
-pytestmark = [
-    pytest.mark.skipif(
-        NODE is None or not MODULES.exists(), reason="needs node and `make interop-packages`"
-    ),
-    pytest.mark.timeout(120),
-]
-
-
-def clients(specifications, certificates):
-    """Start clients; what happens to them is in the log, as JSON."""
-    process = subprocess.Popen(
-        [NODE, str(CLIENT), json.dumps(specifications)],
-        env={**os.environ, "NODE_EXTRA_CA_CERTS": str(certificates.authority)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return Server(process)
-
-
-def events_of(process):
-    """Wait until all clients have left; return the events of each."""
-    process.wait(60)
-    process.process.stdout.close()
-    events = {}
-    for line in process.log.splitlines():
-        name, *event = json.loads(line)
-        events.setdefault(name, []).append(event)
-    return events
+pytestmark = [needs_clients, pytest.mark.timeout(120)]
 
 
 class Scenario:

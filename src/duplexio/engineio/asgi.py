@@ -45,6 +45,10 @@ CONGESTED = 65536
 #: Seconds that a client has to answer the close frame of a server that stops.
 SHUTDOWN_TIMEOUT = 2.0
 
+#: Close codes of a client that has vanished (RFC 6455 §7.4.1); servers of ASGI use them as well
+#: for no code at all.
+NO_CLOSE_FRAME = (None, CloseCode.NO_STATUS_RCVD, CloseCode.ABNORMAL_CLOSURE)
+
 logger = logging.getLogger("duplexio.engineio")
 
 
@@ -371,6 +375,8 @@ class AsgiWire(Wire):
             await self._reading.wait()
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
+                if message.get("code") in NO_CLOSE_FRAME and self._session is not None:
+                    self._session.host.session_cut(self._session)
                 return
             text = message.get("text")
             data = text if text is not None else message["bytes"]

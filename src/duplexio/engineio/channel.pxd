@@ -18,6 +18,7 @@ cdef class SessionHost:
     cpdef object cancel(self, Channel session)
     cpdef object flush_soon(self, Channel session)
     cpdef object session_ended(self, Channel session)
+    cpdef object session_cut(self, Channel session)
     cpdef object handler_failed(self, Channel session, object exc)
 
 

@@ -121,6 +121,9 @@ class SessionHost:
     def session_ended(self, session: Any) -> None:
         """Forget the session: from now on its id is unknown."""
 
+    def session_cut(self, session: Any) -> None:
+        """Take note that the session's connection has ended without a word."""
+
     def handler_failed(self, session: Any, exc: Exception) -> None:
         """Log that a handler raised; the session ends."""
 

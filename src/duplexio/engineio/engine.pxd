@@ -22,6 +22,7 @@ cdef class Engine(LoopHost):
     cdef set tasks
     cdef set farewells
     cdef bint shutting_down
+    cdef object watch
 
     @cython.locals(query=Query, session=Session, turn=Turn, post=PostRequest, poll=PollRequest)
     cpdef object begin(self, HttpRequest request, Responder responder)

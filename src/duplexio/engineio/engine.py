@@ -34,6 +34,7 @@ from .ids import IdGenerator
 from .options import ServerOptions
 from .packets import open_packet
 from .polling import Handshake, PollRequest, PostRequest, Responder, Turn, respond_error
+from .proxies import ProxyWatch
 from .request import HttpRequest, Query, parse_query
 from .session import SERVER_SHUTDOWN, Session, SessionHandler
 
@@ -88,6 +89,7 @@ class Engine(LoopHost):
         self.tasks: set[asyncio.Task[Any]] = set()
         self.farewells: set[asyncio.Task[Any]] = set()
         self.shutting_down = False
+        self.watch = ProxyWatch(options.session.ping_interval, options.logger)
 
     # The event loop
 
@@ -127,6 +129,12 @@ class Engine(LoopHost):
                 self.addresses.pop(address, None)
         if not self.sessions:
             self.lag_monitor.stop()
+
+    def session_cut(self, session: Session) -> None:
+        """Find out whether connections are cut off by a proxy."""
+        silence = session.silence()
+        if silence > 0:
+            self.watch.cut(self.now(), silence)
 
     def handler_failed(self, session: Session, exc: Exception) -> None:
         """Log what a handler has raised."""
@@ -200,6 +208,8 @@ class Engine(LoopHost):
             raise RequestError(BAD_HANDSHAKE_METHOD, detail=f"method {request.method[:20]}")
         websocket = query.transport == "websocket"
         if upgrade != websocket:
+            if websocket and request.header("sec-websocket-key") is not None:
+                self.watch.upgrade_lost()
             raise RequestError(
                 BAD_REQUEST,
                 detail=f"transport={query.transport} on a request that is"

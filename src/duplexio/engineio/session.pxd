@@ -24,6 +24,7 @@ cdef class Session(Channel):
     cpdef object resume_reading(self)
     cdef object _heartbeat(self, str kind)
     cdef object _ping_due(self, double now, double lag)
+    cpdef double silence(self) except? -2
     cpdef object on_due(self, double now, double lag)
     cdef object _arm(self)
     cpdef object poll(self, Poll slot)

@@ -281,6 +281,14 @@ class Session(Channel):
             return
         self.end(PING_TIMEOUT)
 
+    def silence(self) -> float:
+        """Return the seconds since the last heartbeat; -1 while an answer is waited for."""
+        if self.awaiting_pong or not self.ping_due:
+            return -1.0
+        options = self.options
+        wait = options.ping_interval + (options.ping_timeout if self.protocol == 3 else 0)
+        return float(self.host.now() + wait - self.ping_due)
+
     def on_due(self, now: float, lag: float) -> None:
         """Act on the deadline that has passed (called by the host).
 
@@ -353,6 +361,7 @@ class Session(Channel):
         """
         if self.polling is not None and self.polling.slot is slot:
             self.polling.slot = None
+            self.host.session_cut(self)
             self.end(TRANSPORT_ERROR)
 
     def begin_post(self, post: Post) -> bool:

@@ -269,6 +269,8 @@ class EngineConnection(Driver):
 
     def on_lost(self, exc: Exception | None) -> None:
         """Take note that the transport has ended."""
+        if self.session is not None and self.wire is not None:
+            self.session.host.session_cut(self.session)
         self.leave(TRANSPORT_CLOSE)
         wire, self.wire = self.wire, None
         if wire is not None:
