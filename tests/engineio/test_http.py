@@ -252,6 +252,7 @@ async def test_connections_in_all(hosting):
                 assert raised.value.response.status_code == 503
         await peer.wait_for("disconnect", "transport close")
         await peer.open()
+        assert peer.eio.counters == {"max_connections": 1 if hosting == "asgi" else 2}
 
 
 async def test_connections_per_address():
@@ -264,6 +265,7 @@ async def test_connections_per_address():
         forged = "2.2.2.2, 1.1.1.1"
         assert (await peer.request("GET", query, X_Forwarded_For=forged))[0] == 503
         assert (await peer.request("GET", query, X_Forwarded_For="2.2.2.2"))[0] == 200
+        assert peer.eio.counters == {"max_connections_per_address": 2}
         await peer.eio.disconnect()
         sid = next(iter(peer.environs))
         assert (await peer.request("GET", f"{query}&sid={sid}"))[2] == b"1"
@@ -284,6 +286,7 @@ async def test_a_client_that_does_not_read_is_given_up():
             await peer.wait_for("disconnect", "send buffer overflow")
             with pytest.raises(ConnectionClosed):
                 await receive_all(ws)
+        assert peer.eio.counters == {"max_buffered_bytes": 2}
 
 
 async def receive_all(ws):

@@ -346,7 +346,7 @@ async def test_what_breaks_the_protocol_closes(messages, protocol):
     peer.send(*messages)
     assert peer.closed
     assert reasons == ["parse error"]
-    assert server.hub.counters["invalid_packets"] == 1
+    assert server.counters["invalid_packets"] == 1
 
 
 async def test_packets_for_namespaces_left_are_ignored():
@@ -638,3 +638,12 @@ async def test_disconnecting_in_the_connect_handler():
     assert others == ['2["bye"]', "1"]
     assert reasons == ["server namespace disconnect"]
     assert server.hub.adapters["/"].members == {}
+
+
+async def test_limits_of_both_layers_are_counted():
+    server, peer, _ = connected(max_attachments=2)
+    peer.send('53-["a"]')
+    assert peer.closed
+    server.engine.count("max_connections")
+    assert server.counters == {"invalid_packets": 1, "max_attachments": 1, "max_connections": 1}
+    assert server.eio.counters == {"max_connections": 1}

@@ -15,6 +15,7 @@ cdef class Engine(LoopHost):
     cdef public object generate_id
     cdef readonly dict sessions
     cdef readonly dict refused
+    cdef readonly dict counters
     cdef str packet_polling
     cdef str packet_websocket
     cdef dict addresses

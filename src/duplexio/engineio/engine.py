@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..websocket.frames import CloseCode
-from .channel import OPENING
+from .channel import BUFFER_OVERFLOW, OPENING
 from .exceptions import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -68,6 +68,7 @@ class Engine(LoopHost):
         options: What is accepted.
         sessions: The sessions by their ids.
         refused: How many requests were refused, by Engine.IO's number of the error.
+        counters: How often each limit was reached, by its name.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Engine(LoopHost):
         self.generate_id = generate_id or IdGenerator(os.urandom).next
         self.sessions: dict[str, Session] = {}
         self.refused: dict[int, int] = {}
+        self.counters: dict[str, int] = {}
         self.packet_polling = self._make_open_packet(options.upgrades())
         self.packet_websocket = self._make_open_packet(())
         self.addresses: dict[str, int] = {}
@@ -118,8 +120,13 @@ class Engine(LoopHost):
 
     def session_ended(self, session: Any) -> None:
         """Forget a session."""
-        if self.sessions.pop(session.sid, None) is None:
+        # Here may be the last reference to the session, which compiled code does not keep alive for
+        # those that it calls.
+        known = self.sessions.pop(session.sid, None)
+        if known is None:
             return
+        if session.reason == BUFFER_OVERFLOW:
+            self.count("max_buffered_bytes")
         if self.options.max_connections_per_address is not None:
             address = self.address_of(session.request)
             count = self.addresses.get(address, 0) - 1
@@ -197,6 +204,14 @@ class Engine(LoopHost):
         else:
             handshake.opened(session, self.open_packet(session))
 
+    def count(self, name: str) -> None:
+        """Count that a limit was reached.
+
+        Args:
+            name: Name of the limit.
+        """
+        self.counters[name] = self.counters.get(name, 0) + 1
+
     # Checks
 
     def _find(self, request: HttpRequest, query: Query, upgrade: bool) -> Session | None:
@@ -255,6 +270,7 @@ class Engine(LoopHost):
         if self.shutting_down:
             raise RequestError(BAD_REQUEST, "Server is shutting down", status=503)
         if len(self.sessions) >= options.max_connections:
+            self.count("max_connections")
             raise RequestError(
                 BAD_REQUEST,
                 "Too many connections",
@@ -265,6 +281,7 @@ class Engine(LoopHost):
         if limit is not None:
             address = self.address_of(request)
             if self.addresses.get(address, 0) >= limit:
+                self.count("max_connections_per_address")
                 raise RequestError(
                     BAD_REQUEST,
                     "Too many connections",

@@ -33,6 +33,11 @@ class ServerSettings:
         return self.engine.sessions
 
     @property
+    def counters(self) -> dict[str, int]:
+        """How often each limit was reached, by its name (a copy)."""
+        return dict(self.engine.counters)
+
+    @property
     def ping_interval(self) -> float:
         """Seconds between heartbeats."""
         return self.engine.options.session.ping_interval

@@ -36,9 +36,11 @@ class Assembler:
 
     def __init__(self, head: Head, text: str, limit: int) -> None:
         if head.attachments > limit:
-            raise PacketError(
+            error = PacketError(
                 f"a packet has {head.attachments} attachments; max_attachments={limit} is the limit"
             )
+            error.limit = "max_attachments"
+            raise error
         self.head = head
         self.text = text
         self.attachments: list[bytes] = []

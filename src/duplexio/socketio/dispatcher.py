@@ -380,6 +380,8 @@ class Dispatcher(SessionHandler):
             exc: What is wrong.
         """
         self.hub.count("invalid_packets")
+        if exc.limit:
+            self.hub.count(exc.limit)
         self.hub.logger.info("%s: closed: %s", self.session.sid[:6], exc)
         self.assembler = None
         self.session.close(PARSE_ERROR)

@@ -93,7 +93,13 @@ class LimitExceededError(SocketIOError, errors.UsageError):
 
 
 class PacketError(SocketIOError, errors.ProtocolError):
-    """What the peer sent is no packet of Socket.IO; the connection is closed."""
+    """What the peer sent is no packet of Socket.IO; the connection is closed.
+
+    Attributes:
+        limit: Name of the limit that it is beyond; empty when it is wrong in another way.
+    """
+
+    limit = ""
 
 
 class PayloadError(SocketIOError, errors.ProtocolError):

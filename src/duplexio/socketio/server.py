@@ -64,7 +64,7 @@ class AsyncServer(ServerRegistration):
         eio: The Engine.IO server.
         manager: What is known of the clients, with python-socketio's names.
         registry: The handlers.
-        hub: What the connections share; its ``counters`` tell how often each limit was reached.
+        hub: What the connections share.
 
     Raises:
         UsageError: An argument is wrong.
@@ -433,6 +433,11 @@ class AsyncServer(ServerRegistration):
         """
         client = self._find(sid, namespace)
         return None if client is None else client.session.request.environ
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """How often each limit was reached, by its name; those of Engine.IO too (a copy)."""
+        return self.eio.counters | self.hub.counters
 
     @property
     def environ(self) -> Mapping[str, dict[str, Any]]:
