@@ -2,9 +2,9 @@
 
 :func:`connect` is one attempt. It asks for Engine.IO 4 first, then for 3, and for the transports in
 the order given; and it takes note of which generation the answers really are. A server of
-Engine.IO 3 does not look at the version that it is asked for: its polling bodies show that at once.
-Its WebSockets do not, except that no ``maxPayload`` is in the open packet, so then a second
-WebSocket that asks for Engine.IO 3 has to tell: servers of Engine.IO 4 refuse it.
+Engine.IO 3 need not look at the version that it is asked for: its polling bodies show that at once.
+Its WebSockets do not, except that no ``maxPayload`` is in the open packet. Then a ping has to tell:
+servers of Engine.IO 3 answer it, and those of Engine.IO 4, which are not to be pinged, close.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ from .host import LoopHost
 __all__ = ["ClientHost", "client_host", "connect"]
 
 _ATTRIBUTE = "_duplexio_engineio_client_host"
+
+#: Seconds that a server has to answer the ping that tells which protocol it speaks.
+ANSWER_TIMEOUT = 2.0
 
 #: Arguments of the opening handshake, among ``websocket_extra_options``.
 _HANDSHAKE_OPTIONS = ("origin", "subprotocols")
@@ -151,31 +154,48 @@ class _Greeting(Opener):
 
     Args:
         session: The session that it begins.
-        certain: Whether the session is to open at once, since it is certain which protocol the
-            server speaks; ``None`` leaves that to the handshake.
+        certain: Whether it is certain which protocol the server speaks, so that the session is to
+            open at once.
+
+    Attributes:
+        arrived: Is done when the open packet is there.
+        answered: Is done when the ping is answered that asks for the protocol, with whether it was;
+            if not, the WebSocket has ended.
+        early: What has arrived between the two.
     """
 
-    def __init__(self, session: ClientSession, certain: bool | None) -> None:
+    def __init__(self, session: ClientSession, certain: bool) -> None:
+        loop = asyncio.get_running_loop()
         self.session = session
         self.certain = certain
-        self.driver: ClientConnection | None = None
-        self.arrived: asyncio.Future[Handshake] = asyncio.get_running_loop().create_future()
+        self.arrived: asyncio.Future[Handshake] = loop.create_future()
+        self.answered: asyncio.Future[bool] = loop.create_future()
+        self.early: list[str | bytes] = []
 
     def greeted(self, handshake: Handshake) -> None:
-        """Open the session, or leave that until it is certain which protocol the server speaks."""
+        """Open the session, or ask for the protocol."""
         if self.arrived.done():
             return
-        if self.certain or (self.certain is None and handshake.max_payload):
+        if self.certain or handshake.max_payload:
             self.session.open_websocket(handshake)
-        elif self.driver is not None:
-            self.driver.pause_reading()
+        else:
+            self.session.send_early_ping()
         self.arrived.set_result(handshake)
+
+    def said(self, packet: str | bytes) -> None:
+        """Take the answer to the ping, or what has to wait for it."""
+        if packet != "3":
+            self.early.append(packet)
+        elif not self.answered.done():
+            self.answered.set_result(True)
 
     def failed(self, reason: str) -> None:
         """Give up."""
         if not self.arrived.done():
             error = ConnectionError(f"the server has opened no session on its WebSocket: {reason}")
             self.arrived.set_exception(error)
+        elif not self.answered.done():
+            self.answered.set_result(False)
 
 
 class _Search:
@@ -193,7 +213,7 @@ class _Search:
         self.options = options
         self.host = client_host()
         self.failures: list[_Failure] = []
-        self.verified = options.protocol is not None  # whether what we ask for is what we get
+        self.verified = False  # whether the server is known to speak what it is asked for
 
     async def run(self, remembered: Remembered | None) -> ClientSession:
         """Try one after the other, until one works."""
@@ -202,9 +222,7 @@ class _Search:
             if (protocol, transport) in tried:
                 continue
             tried.add((protocol, transport))
-            self.verified = self.options.protocol is not None or (
-                remembered is not None and remembered.protocol == protocol
-            )
+            self.verified = remembered is not None and remembered.protocol == protocol
             try:
                 if transport == "polling":
                     return await self._poll(protocol)
@@ -294,38 +312,40 @@ class _Search:
     # By a WebSocket
 
     async def _open(self, protocol: int) -> ClientSession:
-        session = ClientSession(self.host, self.options, protocol)
-        session.handler = self.handler
-        certain = True if self.verified or protocol == 3 else None
-        handshake = await self._greet(session, certain)
+        session, greeting, handshake = await self._greet(protocol, self.verified or protocol == 3)
         if session.sid:
             return session
-        # The server may be one of Engine.IO 3, which does not look at what it was asked for.
-        older = ClientSession(self.host, self.options, 3)
         try:
-            begun = await self._greet(older, False)
-        except _Failure:
-            chosen, other = session, older
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                older = await greeting.answered
+        except TimeoutError:
+            # It neither answers nor closes, so there is nothing to be known.
+            session.open_early(handshake, greeting.early)
+            return session
         except BaseException:
             session.abort()
             raise
-        else:
-            chosen, other, handshake = older, session, begun
-        other.end("")
-        chosen.handler = self.handler
-        if not chosen.is_greeted:
-            chosen.end("")
-            raise _Failure(ConnectionError("the server has closed the WebSocket"), "transport")
-        chosen.open_websocket(handshake)
-        return chosen
+        session.abort()
+        if older:
+            error = ConnectionError(
+                f"the server speaks Engine.IO 3 on its WebSocket, not {protocol}; protocol=3 or"
+                " None would connect"
+            )
+            raise _Failure(error, "protocol")
+        session, _, _ = await self._greet(protocol, True)
+        return session
 
-    async def _greet(self, session: ClientSession, certain: bool | None) -> Handshake:
+    async def _greet(
+        self, protocol: int, certain: bool
+    ) -> tuple[ClientSession, _Greeting, Handshake]:
         """Open a WebSocket, and wait for the open packet."""
+        session = ClientSession(self.host, self.options, protocol)
+        session.handler = self.handler
         greeting = _Greeting(session, certain)
         try:
             async with asyncio.timeout(self.options.request_timeout):
                 await self.open_websocket(session, greeting, self.endpoint.headers)
-                return await greeting.arrived
+                return session, greeting, await greeting.arrived
         except BaseException as exc:
             greeting.arrived.cancel()
             session.abort()
@@ -359,8 +379,6 @@ class _Search:
         driver = ClientConnection(
             self.host.loop_state, self._websocket_options(), session, greeting
         )
-        if greeting is not None:
-            greeting.driver = driver
         handshake = ClientHandshake(
             uri,
             build_key(secrets.token_bytes(16)),

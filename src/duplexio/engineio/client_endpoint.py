@@ -82,7 +82,8 @@ class Endpoint:
         if not self.secure:
             return None
         if options.ssl is not None or options.ssl_verify:
-            return options.ssl
+            given: ssl.SSLContext | None = options.ssl
+            return given
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

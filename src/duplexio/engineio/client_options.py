@@ -5,13 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import UsageError
 from .options import TRANSPORTS, Logger
-
-if TYPE_CHECKING:
-    from ssl import SSLContext
 
 __all__ = ["PROTOCOLS", "ClientOptions", "Remembered"]
 
@@ -48,7 +45,7 @@ class ClientOptions:
         http_session: An ``aiohttp.ClientSession`` of the application, for polling requests, or a
             callable that returns one (or an awaitable of one). Its cookies, headers and Basic
             Authentication are those of the WebSocket too. It is left open.
-        ssl: TLS settings; ``None`` for the default ones.
+        ssl: TLS settings, an ``ssl.SSLContext``; ``None`` for the default ones.
         ssl_verify: ``False`` accepts any certificate.
         proxy: Address of a proxy (``http://``, ``https://``, ``socks5h://`` and so on); ``True``
             for the one that the environment names; ``None`` for none.
@@ -76,7 +73,7 @@ class ClientOptions:
     engineio_path: str = "engine.io"
     headers: Mapping[str, str] = field(default_factory=dict)
     http_session: Any | Callable[[], Any] = None
-    ssl: SSLContext | None = None
+    ssl: Any = None
     ssl_verify: bool = True
     proxy: str | bool | None = True
     websocket_extra_options: Mapping[str, Any] = field(default_factory=dict)

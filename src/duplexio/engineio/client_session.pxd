@@ -13,6 +13,7 @@ cdef class Requests:
 
 cdef class Opener:
     cpdef object greeted(self, object handshake)
+    cpdef object said(self, object packet)
     cpdef object failed(self, str reason)
 
 
@@ -44,6 +45,7 @@ cdef class ClientSession(Channel):
     cdef list watchers
     cdef int holders
     cdef unsigned char heard
+    cdef unsigned char greeted
     cdef readonly bint closed_by_server
     cdef readonly bint upgrade_pending
 
@@ -71,6 +73,7 @@ cdef class ClientSession(Channel):
     cpdef object flush(self)
     cpdef object posted(self, bytes answer)
     cpdef object receive_text(self, CWire wire, str text)
+    cpdef object receive_binary(self, CWire wire, bytes data)
     cpdef object receive_packets(self, list packets)
     cdef object _deliver_inbox(self, ClientPolling polling)
     cdef object _next_get(self)

@@ -123,6 +123,10 @@ class Opener:
         """The server has sent its open packet; ``open_websocket`` is to be called."""
         raise NotImplementedError
 
+    def said(self, packet: str | bytes) -> None:
+        """The server has sent something else behind it, and the session is not open yet."""
+        raise NotImplementedError
+
     def failed(self, reason: str) -> None:
         """There will be no session."""
         raise NotImplementedError
@@ -202,6 +206,7 @@ class ClientSession(Channel):
         self.ping_interval = 0.0
         self.ping_timeout = 0.0
         self.heard = False
+        self.greeted = False
         self.closed_by_server = False
         self.upgrade_pending = False
         self.holders = 0
@@ -294,10 +299,7 @@ class ClientSession(Channel):
         self.opener = None
         self.wire, self.candidate = self.candidate, None
         self.upgraded = True
-        wire = self.wire
         self._opened(handshake)
-        if wire is not None and wire is self.wire and not self.paused:
-            wire.resume_reading()  # it may have been paused until now
 
     def open_polling(
         self, requests: Requests, handshake: Handshake, packets: list[str | bytes]
@@ -322,10 +324,32 @@ class ClientSession(Channel):
             polling.getting = True  # the request of the handshake
             self.receive_packets(packets)
 
+    def open_early(self, handshake: Handshake, packets: list[str | bytes]) -> None:
+        """Open on a WebSocket on which more than the open packet has arrived already.
+
+        Args:
+            handshake: What the server has said.
+            packets: What came behind it.
+        """
+        self.open_websocket(handshake)
+        for packet in packets:
+            wire = self.wire
+            if wire is None:
+                return
+            if isinstance(packet, str):
+                self.receive_text(wire, packet)
+            else:
+                self.receive_binary(wire, packet)
+
     @property
     def is_greeted(self) -> bool:
         """Whether there is a WebSocket on which the session can be opened."""
-        return self.phase == OPENING and self.candidate is not None
+        return self.phase == OPENING and self.greeted and self.candidate is not None
+
+    def send_early_ping(self) -> None:
+        """Send a ping before the session is open: servers of Engine.IO 3 only answer it."""
+        if self.is_greeted and self.candidate is not None:
+            self.candidate.send_text("2")
 
     def choose_protocol(self, protocol: int) -> None:
         """Take note of the protocol that the server speaks; to be called before the session opens.
@@ -569,6 +593,20 @@ class ClientSession(Channel):
         elif wire is self.candidate:
             self._receive_candidate(wire, text)
 
+    def receive_binary(self, wire: Wire, data: bytes) -> None:
+        """Take a binary message of a WebSocket.
+
+        Args:
+            wire: The WebSocket.
+            data: The message.
+        """
+        self.heard = True
+        if wire is self.candidate and self.phase == OPENING and self.greeted:
+            if self.opener is not None:
+                self.opener.said(data)
+        else:
+            Channel.receive_binary(self, wire, data)
+
     def receive_packets(self, packets: list[str | bytes]) -> None:
         """Take the packets of an answer to a request that waited for them.
 
@@ -762,7 +800,10 @@ class ClientSession(Channel):
         self._changed()
 
     def _receive_candidate(self, wire: Wire, text: str) -> None:
-        if self.phase == OPENING:
+        if self.phase == OPENING and self.greeted:
+            if self.opener is not None:
+                self.opener.said(text)
+        elif self.phase == OPENING:
             self._greet(text)
         elif text == "3probe" and self.phase == PROBING:
             # From now on no request is begun; those on their way have to be answered.
@@ -781,6 +822,7 @@ class ClientSession(Channel):
         except PacketError as exc:
             opener.failed(str(exc))
             return
+        self.greeted = True
         opener.greeted(handshake)
 
     def _try_upgrade(self) -> None:
