@@ -12,8 +12,8 @@ from bench import native, report
 from bench.measure import Machinery, Pace, RowResult, measure_row
 from bench.rows import GROWTH, PEERS, ROWS, Row
 
-QUICK = Pace(rounds=5, seconds=0.4, warm=0.2, full=False)
-FULL = Pace(rounds=9, seconds=1.5, warm=0.5, full=True)
+QUICK = Pace(rounds=4, seconds=0.4, warm=0.2, full=False)
+FULL = Pace(rounds=5, seconds=0.8, warm=0.3, full=True)
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -390,7 +390,7 @@ class RowResult:
 def measure_row(machinery: Machinery, row: Row, peers: Sequence[str]) -> RowResult:
     """Measure the peers in turn, again and again, so that what disturbs the machine hits all.
 
-    The memory of an idle connection hardly depends on the machine's load: two rounds do. A
+    The memory of an idle connection hardly depends on the machine's load: one round does. A
     deflate row is measured once when it is full, since it then lasts minutes by itself. A series
     has many points: three rounds for each.
     """
@@ -398,7 +398,7 @@ def measure_row(machinery: Machinery, row: Row, peers: Sequence[str]) -> RowResu
     result = RowResult(row, contest.value_key, {}, {}, time.time())
     rounds = machinery.pace.rounds
     if row.kind is Kind.MEMORY:
-        rounds = min(rounds, 2)
+        rounds = 2 if machinery.pace.full else 1
     if row.series:
         rounds = min(rounds, 3)
     if row.kind is Kind.DEFLATE and machinery.pace.full:
