@@ -20,14 +20,7 @@ def make_server(**options):
     def origin(sid):
         """Tell the client what is known of it."""
         environ = sio.get_environ(sid)
-        names = (
-            "REMOTE_ADDR",
-            "REMOTE_PORT",
-            "HTTP_HOST",
-            "HTTP_X_FORWARDED_FOR",
-            "wsgi.url_scheme",
-            "PATH_INFO",
-        )
+        names = ("REMOTE_ADDR", "REMOTE_PORT", "HTTP_HOST", "HTTP_X_FORWARDED_FOR")
         return {name: environ.get(name) for name in (*names, "wsgi.url_scheme")}
 
     @sio.event

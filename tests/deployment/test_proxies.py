@@ -1,11 +1,13 @@
 """Socket.IO behind nginx and HAProxy: set up as the guide says, and not quite."""
 
+import json
 import re
 from contextlib import ExitStack
 
 import pytest
 
 from tests.deployment.clients import TRANSPORTS, clients, events_of, needs_clients
+from tests.deployment.http2 import Client
 from tests.deployment.proxies import HAPROXY, NGINX, Site, haproxy, nginx
 from tests.hosting.programs import Certificates, running, running_together
 
@@ -74,6 +76,7 @@ class Scenario:
                 mine = [self.sites[name] for name in SITES if SITES[name][0] is proxy]
                 stack.enter_context(proxy(folder, certificates, *mine))
             self.events = events_of(clients(list(self.describe()), certificates))
+            self.http2 = self.talk_http2(certificates)
             impatient = clients(list(self.describe_impatient()), certificates)
             for name in IMPATIENT:
                 self.servers[SITES[name][1]].wait_for("connections are cut off")
@@ -81,6 +84,17 @@ class Scenario:
                     impatient.wait_for(f"{name} {transport}.*disconnect")
             impatient.terminate()
             self.events |= events_of(impatient)
+
+    def talk_http2(self, certificates):
+        """Open a WebSocket in HTTP/2, as browsers do where it is announced."""
+        with Client(self.sites["haproxy"], certificates) as client:
+            ws = client.websocket("transport=websocket")
+            assert ws.text().startswith("0{")
+            ws.send("40")
+            assert ws.text().startswith("40{")
+            ws.send('420["origin"]')
+            (known,) = json.loads(ws.text()[3:])
+            return known
 
     def describe(self):
         """Yield the descriptions of all clients."""
@@ -124,6 +138,11 @@ def test_clients_talk_and_are_known(scenario, name, transport):
     assert answer["wsgi.url_scheme"] == "https"
     assert answer["HTTP_HOST"] == f"localhost:{scenario.sites[name].port}"
     assert answer["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
+
+
+def test_websockets_in_http2(scenario):
+    assert scenario.http2["REMOTE_ADDR"] == "127.0.0.1"
+    assert scenario.http2["wsgi.url_scheme"] == "https"
 
 
 def test_without_upgrade_clients_stay_on_polling(scenario):

@@ -1,0 +1,133 @@
+"""The signals that stop a server end the sessions of engines too, without getting lost."""
+
+import asyncio
+import signal
+import threading
+from contextlib import contextmanager
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from duplexio.engineio.signals import SIGNALS, Herald, listen
+from tests.engineio.serving import Http, serving
+
+
+@contextmanager
+def handled(handler):
+    """Handle the signals as a server does, which puts back what was before."""
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_sessions_end_before_the_server_does(number):
+    seen = []
+    async with serving("asgi") as peer:
+        with handled(lambda number, frame: seen.append(number)):
+            sid = await peer.open()
+            async with peer.http() as waiting, peer.websocket() as ws:
+                await ws.recv()
+                await waiting.send("GET", f"EIO=4&transport=polling&sid={sid}")
+                # One more request, whose answer comes after the other one has arrived.
+                await peer.request("GET", "EIO=4&transport=nothing")
+                signal.raise_signal(number)
+                assert seen == [number]
+                assert (await waiting.receive())[2] == b"1"
+                with pytest.raises(ConnectionClosed):
+                    await ws.recv()
+                assert ws.close_code == 1012
+            assert peer.events.count(("disconnect", "server shutting down")) == 2
+            assert (await peer.request("GET", "EIO=4&transport=polling"))[0] == 503
+        assert not isinstance(signal.getsignal(number), Herald)
+
+
+async def test_disconnect_handlers_are_waited_for_and_others_are_cancelled():
+    """Also where nobody is told of the lifespan: the last request takes as long as they do."""
+    told = []
+    async with serving("asgi") as peer:
+
+        @peer.eio.on("message")
+        async def message(sid, data):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                told.append("cancelled")
+                raise
+
+        @peer.eio.on("disconnect")
+        async def disconnect(sid, reason):
+            await asyncio.sleep(0.01)
+            told.append(reason)
+
+        with handled(lambda number, frame: None):
+            sid = await peer.open()
+            query = f"EIO=4&transport=polling&sid={sid}"
+            assert (await peer.request("POST", query, b"4hello"))[2] == b"ok"
+            async with peer.http() as waiting:
+                await waiting.send("GET", query)
+                await peer.request("GET", "EIO=4&transport=nothing")
+                signal.raise_signal(signal.SIGTERM)
+                await waiting.receive()
+                # uvicorn sends the answer of the next request behind the end of the last one.
+                await waiting.request("GET", "EIO=4&transport=nothing")
+    assert told == ["server shutting down", "cancelled"]
+
+
+async def test_several_engines_hear_one_signal():
+    async with serving("asgi") as one, serving("asgi") as other:
+        with handled(lambda number, frame: None):
+            await one.open()
+            await other.open()
+            herald = signal.getsignal(signal.SIGTERM)
+            assert isinstance(herald, Herald)
+            assert herald.engines == {one.eio.engine, other.eio.engine}
+            signal.raise_signal(signal.SIGTERM)
+            await one.wait_for("disconnect", "server shutting down")
+            await other.wait_for("disconnect", "server shutting down")
+
+
+async def test_nothing_is_changed_where_nobody_handles_signals():
+    before = [signal.getsignal(number) for number in SIGNALS]
+    async with serving("asgi") as peer:
+        await peer.open()
+        assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+async def test_nothing_is_changed_from_a_thread():
+    async with serving() as peer:
+        with handled(print):
+            thread = threading.Thread(target=listen, args=[peer.eio.engine])
+            thread.start()
+            thread.join()
+            assert signal.getsignal(signal.SIGTERM) is print
+
+
+def test_a_loop_that_is_closed_is_no_obstacle():
+    seen = []
+
+    async def serve():
+        async with serving("asgi") as peer:
+            await peer.open()
+
+    with handled(lambda number, frame: seen.append(number)):
+        asyncio.run(serve())
+        signal.raise_signal(signal.SIGTERM)
+        assert seen == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("hosting", ["native", "handover"])
+async def test_the_front_door_needs_no_signal(hosting):
+    """Whatever stops it: all engines that it has served are stopped."""
+    async with serving(hosting) as peer:
+        sid = await peer.open()
+        waiting = Http(peer.port)
+        await waiting.__aenter__()
+        await waiting.send("GET", f"EIO=4&transport=polling&sid={sid}")
+        await peer.request("GET", "EIO=4&transport=nothing")
+    assert (await waiting.receive())[2] == b"1"
+    await waiting.__aexit__()
+    assert peer.events[-1] == ("disconnect", "server shutting down")
