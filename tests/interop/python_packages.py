@@ -12,15 +12,16 @@ PACKAGES = {
     "engineio3": ["python-engineio<4", *COMMON],
     "engineio4": ["python-engineio>=4", *COMMON],
     "socketio4": ["python-socketio<5", "python-engineio<4", *COMMON],
-    "socketio5": ["python-socketio>=5", "python-engineio>=4", *COMMON],
+    "socketio5": ["python-socketio>=5", "python-engineio>=4", "msgpack", *COMMON],
 }
 
 
 def python_packages(name):
-    """Return the folder with the packages of that name, installed when it is not there."""
+    """Return the folder with the packages of that name, installed when they are not there."""
     folder = FOLDER / name
     stamp = folder / ".installed"
-    if not stamp.exists():
+    wanted = "\n".join(PACKAGES[name])
+    if not stamp.exists() or stamp.read_text() != wanted:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade"]
         done = subprocess.run(
             [*command, "--target", str(folder), *PACKAGES[name]],
@@ -30,5 +31,5 @@ def python_packages(name):
         )
         if done.returncode:
             pytest.skip(f"{name} cannot be installed: {done.stderr.strip().splitlines()[-1]}")
-        stamp.touch()
+        stamp.write_text(wanted)
     return folder

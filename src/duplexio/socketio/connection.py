@@ -252,8 +252,10 @@ class Connection(Dispatcher):
         """Tell the client that it is not let into a namespace."""
         data: Any = exc.error_args
         if self.protocol == 3:
-            # Node's servers say one or the other to these clients.
-            data = exc.message if exc.data is None else exc.data
+            # Node's servers say one or the other to these clients. The MessagePack of these takes
+            # only text: socket.io-msgpack-parser 2, isDataValid.
+            brief = exc.data is None or self.hub.serializer is not None
+            data = exc.message if brief else exc.data
         packet = self.server_hub.packet(CONNECT_ERROR, namespace, -1, data)
         if type(packet) is bytes:
             self.session.send_utf8(packet)

@@ -1,7 +1,8 @@
 """Packets in the form of socket.io-msgpack-parser: one binary message each, bytes inline.
 
 The message is a map of ``type`` (0 to 4), ``nsp``, and, where they are, ``data`` and ``id``. What
-is absent is not written: JavaScript's decoder tells it from nil.
+is absent is not written: JavaScript's decoder tells it from nil. Version 2 of that parser, for
+clients 2.x, writes packets other than events and acknowledgements as JSON, and reads both.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 
 from .exceptions import PacketError
 from .packets import CONNECT_ERROR
-from .values import OPAQUE, normalize, scan
+from .values import OPAQUE, decode_json, normalize, scan
 
 __all__ = ["MsgpackPacket", "MsgpackSerializer", "decode_msgpack", "encode_msgpack"]
 
@@ -81,6 +82,10 @@ def decode_msgpack(message: bytes) -> MsgpackPacket:
         packet = _decoder.decode(message)
     except (ValueError, RecursionError, OverflowError) as exc:
         raise PacketError(f"a packet is no MessagePack: {exc}") from None
+    return _check_packet(packet)
+
+
+def _check_packet(packet: Any) -> MsgpackPacket:
     if type(packet) is not dict:
         raise PacketError("a packet in MessagePack is a map")
     kind, namespace, number = packet.get("type"), packet.get("nsp"), packet.get("id")
@@ -105,11 +110,14 @@ class MsgpackSerializer:
     def decode(self, message: bytes | str) -> MsgpackPacket:
         """Read a packet; see :func:`decode_msgpack`.
 
+        Args:
+            message: The message; text is JSON.
+
         Raises:
             PacketError: It is no packet.
         """
         if isinstance(message, str):
-            raise PacketError("a text message came where MessagePack was expected")
+            return _check_packet(decode_json(message))
         return decode_msgpack(message)
 
 

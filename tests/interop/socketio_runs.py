@@ -1,0 +1,239 @@
+"""Socket.IO servers and clients in processes of their own, and what was found with them."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tests.interop.python_packages import python_packages
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+NODE = shutil.which("node")
+NODE_IS_READY = NODE is not None and (HERE / "node_modules/sioc4").exists()
+
+TRANSPORTS = ("polling", "websocket", "polling,websocket")
+#: The checks of socketio_checks.cjs and socketio_client.py.
+CHECKS = (
+    "events",
+    "unicode",
+    "acks",
+    "binary",
+    "namespaces",
+    "refusals",
+    "rooms",
+    "reasons",
+    "order",
+)
+#: JavaScript's parsers for MessagePack, by the generation of the client.
+PARSERS = {2: "msgpackparser2", 3: "msgpackparser3", 4: "msgpackparser3"}
+PYTHON_KINDS = ("async", "blocking")
+
+FRONT_DOOR = ("-m", "duplexio.cli", "serve")
+UVICORN = ("-m", "uvicorn")
+#: The commands that serve the application, by their names.
+HOSTINGS = {"front door": FRONT_DOOR, "uvicorn": UVICORN}
+
+
+class Process:
+    """A process that prints lines of JSON, and other lines.
+
+    Attributes:
+        events: What it has printed as JSON.
+        log: Its other lines.
+    """
+
+    def __init__(self, *command, environ=None, **options):
+        self.events = []
+        self.log = []
+        self.changed = threading.Condition()
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environ or {})},
+            **options,
+        )
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self.changed:
+                if line.startswith("["):
+                    self.events.append(json.loads(line))
+                else:
+                    self.log.append(line)
+                self.changed.notify_all()
+        with self.changed:
+            self.changed.notify_all()
+
+    def wait_for(self, condition, seconds=20):
+        """Wait until a function of this process says that it has come so far."""
+        with self.changed:
+            met = self.changed.wait_for(
+                lambda: condition(self) or not self.reader.is_alive(), seconds
+            )
+        assert met and condition(self), (self.events[-20:], "".join(self.log[-20:]))
+
+    def write(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self, number=signal.SIGTERM):
+        """Send a signal, and wait for the end."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+            # One that was stopped cannot end.
+            self.process.send_signal(signal.SIGCONT)
+        self.process.wait(20)
+        self.reader.join(20)
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def serve(hosting="front door", application="socketio_app:app", port=None, cwd=HERE, **environ):
+    """Start a server; it is ready on return. Its `url` says where."""
+    port = port or free_port()
+    paths = [str(ROOT), environ.pop("PYTHONPATH", "")]
+    server = Process(
+        sys.executable,
+        *HOSTINGS[hosting],
+        application,
+        *("--port", str(port)),
+        environ={"PYTHONPATH": os.pathsep.join(filter(None, paths)), **environ},
+        cwd=cwd,
+    )
+    server.url = f"http://127.0.0.1:{port}"
+    server.port = port
+    try:
+        server.wait_for(lambda server: any("Uvicorn running" in line for line in server.log))
+    except AssertionError:
+        server.stop()
+        raise
+    return server
+
+
+def check(*command, **environ):
+    """Run a client that checks a server; return what was wrong, by the name of the check."""
+    with Process(*command, environ=environ, cwd=HERE) as client:
+        client.wait_for(lambda client: client.events, 60)
+    (results,) = client.events[0]
+    assert sorted(results) == sorted(CHECKS)
+    return {name: problem for name, problem in results.items() if problem is not None}
+
+
+def check_javascript(url, generation, transports, *parser):
+    return check(NODE, "socketio_client.cjs", "check", str(generation), url, transports, *parser)
+
+
+def check_python(url, version, kind, transports, *serializer):
+    return check(
+        *(sys.executable, "socketio_client.py", "check", kind, url, transports, *serializer),
+        PYTHONPATH=str(python_packages(f"socketio{version}")),
+    )
+
+
+# Clients that stay, while servers come and go
+
+
+def holding_clients(url):
+    """Start clients of all kinds on all transports; return processes with their `names`."""
+    processes = []
+    if NODE_IS_READY:
+        process = Process(NODE, "socketio_client.cjs", "hold", url, cwd=HERE)
+        process.names = {f"{number}/{each}" for number in (1, 2, 3, 4) for each in TRANSPORTS}
+        processes.append(process)
+    for version in (4, 5):
+        folder = python_packages(f"socketio{version}")
+        for kind in PYTHON_KINDS:
+            process = Process(
+                *(sys.executable, "socketio_client.py", "hold", kind, url),
+                environ={"PYTHONPATH": str(folder)},
+                cwd=HERE,
+            )
+            process.names = {f"python {version} {kind}/{each}" for each in TRANSPORTS}
+            processes.append(process)
+    return processes
+
+
+class Crowd:
+    """Clients that stay."""
+
+    def __init__(self, processes):
+        self.processes = processes
+        self.names = set().union(*(process.names for process in processes))
+        self.rounds = 0
+
+    def wait_for(self, *events):
+        """Wait until each client has told of one of some events since the last time here."""
+        for process in self.processes:
+            process.wait_for(
+                lambda process: process.names <= {e[1] for e in process.events if e[0] in events}
+            )
+
+    def forget(self):
+        """Forget what the clients have told of so far."""
+        for process in self.processes:
+            with process.changed:
+                process.events.clear()
+
+    def reasons(self):
+        """Return why the clients say they were disconnected, by their names."""
+        return {
+            event[1]: event[2:]
+            for process in self.processes
+            for event in process.events
+            if event[0] == "disconnect"
+        }
+
+    def talk(self):
+        """Let all clients emit and receive, again where one was not connected just then."""
+        self.rounds += 1
+        word = f"é{self.rounds}"
+        deadline = time.monotonic() + 20
+        for process in self.processes:
+            while True:
+                process.write(word)
+
+                def heard(process):
+                    return process.names <= {
+                        event[1] for event in process.events if event[0] == "echo"
+                    }
+
+                try:
+                    process.wait_for(heard, 1)
+                    break
+                except AssertionError:
+                    if time.monotonic() > deadline:
+                        raise
+
+    def send_signal(self, number):
+        for process in self.processes:
+            process.send_signal(number)
+
+    def stop(self):
+        for process in self.processes:
+            process.stop(signal.SIGKILL)

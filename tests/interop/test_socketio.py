@@ -1,0 +1,124 @@
+"""Real clients of Socket.IO, of all generations, on every transport."""
+
+import signal
+
+import pytest
+
+from tests.interop.socketio_runs import (
+    HOSTINGS,
+    NODE_IS_READY,
+    PARSERS,
+    PYTHON_KINDS,
+    TRANSPORTS,
+    Crowd,
+    check_javascript,
+    check_python,
+    holding_clients,
+    serve,
+)
+
+pytestmark = pytest.mark.timeout(120)
+
+needs_node = pytest.mark.skipif(
+    not NODE_IS_READY, reason="needs node and `make interop-packages`"
+)
+#: What the server says of clients that have gone, whatever their kind.
+GONE = {"transport close", "transport error", "ping timeout"}
+
+
+@pytest.fixture(scope="module", params=HOSTINGS)
+def server(request):
+    with serve(request.param) as server:
+        server.hosting = request.param
+        yield server
+
+
+@pytest.fixture(scope="module")
+def msgpack_server():
+    with serve(SERIALIZER="msgpack") as server:
+        yield server
+
+
+@needs_node
+@pytest.mark.parametrize("transports", TRANSPORTS)
+@pytest.mark.parametrize("generation", [1, 2, 3, 4])
+def test_javascript(server, generation, transports):
+    assert check_javascript(server.url, generation, transports) == {}
+
+
+@needs_node
+@pytest.mark.parametrize("transports", TRANSPORTS)
+@pytest.mark.parametrize("generation", PARSERS)
+def test_javascript_with_messagepack(msgpack_server, generation, transports):
+    parser = PARSERS[generation]
+    assert check_javascript(msgpack_server.url, generation, transports, parser) == {}
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS)
+@pytest.mark.parametrize("kind", PYTHON_KINDS)
+@pytest.mark.parametrize("version", [4, 5])
+def test_python(server, version, kind, transports):
+    assert check_python(server.url, version, kind, transports) == {}
+
+
+@pytest.mark.parametrize("kind", PYTHON_KINDS)
+def test_python_with_messagepack(msgpack_server, kind):
+    assert check_python(msgpack_server.url, 5, kind, "polling,websocket", "msgpack") == {}
+
+
+def disconnected(server):
+    """Return why clients have left, by their names, as the server has said."""
+    return {event[1]: event[2] for event in server.events if event[0] == "disconnect"}
+
+
+def test_clients_come_back_when_the_server_does():
+    server = serve()
+    crowd = Crowd(holding_clients(server.url))
+    try:
+        crowd.wait_for("connect")
+        crowd.talk()
+        for how in (signal.SIGTERM, signal.SIGKILL):
+            crowd.forget()
+            server.stop(how)
+            if how == signal.SIGTERM:
+                assert disconnected(server) == dict.fromkeys(crowd.names, "server shutting down")
+            crowd.wait_for("disconnect")
+            for name, reason in crowd.reasons().items():
+                known = {"transport close", "transport error"}
+                assert not reason or reason[0] in known, (name, reason)
+            server = serve(port=server.port)
+            crowd.wait_for("connect")
+            crowd.talk()
+    finally:
+        crowd.stop()
+        server.stop()
+
+
+def test_silence_is_noticed_on_both_sides():
+    with serve(PING="1") as server:
+        crowd = Crowd(holding_clients(server.url))
+        try:
+            crowd.wait_for("connect")
+            # The server is silent.
+            crowd.forget()
+            server.send_signal(signal.SIGSTOP)
+            crowd.wait_for("disconnect")
+            for name, reason in crowd.reasons().items():
+                known = {"ping timeout"} | ({"transport error"} if "python" in name else set())
+                assert not reason or reason[0] in known, (name, reason)
+            crowd.forget()
+            server.send_signal(signal.SIGCONT)
+            crowd.wait_for("connect")
+            crowd.talk()
+            # The clients are.
+            crowd.forget()
+            with server.changed:
+                server.events.clear()
+            crowd.send_signal(signal.SIGSTOP)
+            server.wait_for(lambda server: crowd.names <= set(disconnected(server)))
+            assert set(disconnected(server).values()) == {"ping timeout"}
+            crowd.send_signal(signal.SIGCONT)
+            crowd.wait_for("connect")
+            crowd.talk()
+        finally:
+            crowd.stop()
