@@ -8,6 +8,7 @@ KIND is `async` or `blocking`.
 
 import asyncio
 import collections
+import contextlib
 import inspect
 import itertools
 import json
@@ -287,7 +288,9 @@ async def hold(kind, url):
         peers.append(peer)
     while line := await asyncio.to_thread(sys.stdin.readline):
         for peer in peers:
-            await peer.emit("echo", line.strip())
+            # It may not be connected just now.
+            with contextlib.suppress(socketio.exceptions.SocketIOError):
+                await peer.emit("echo", line.strip())
     for peer in peers:
         await peer.close()
 

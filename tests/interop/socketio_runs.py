@@ -180,12 +180,24 @@ def holding_clients(url):
 
 
 class Crowd:
-    """Clients that stay."""
+    """Clients of all kinds that stay, until they are stopped.
 
-    def __init__(self, processes):
-        self.processes = processes
-        self.names = set().union(*(process.names for process in processes))
+    Attributes:
+        names: What they call themselves.
+    """
+
+    def __init__(self, url):
+        self.processes = holding_clients(url)
         self.rounds = 0
+
+    @property
+    def names(self):
+        return set().union(*(process.names for process in self.processes))
+
+    def lose(self, *names):
+        """Expect nothing more of some clients."""
+        for process in self.processes:
+            process.names -= set(names)
 
     def wait_for(self, *events):
         """Wait until each client has told of one of some events since the last time here."""
@@ -203,7 +215,7 @@ class Crowd:
     def reasons(self):
         """Return why the clients say they were disconnected, by their names."""
         return {
-            event[1]: event[2:]
+            event[1]: "".join(event[2:])  # the old ones in Python do not say
             for process in self.processes
             for event in process.events
             if event[0] == "disconnect"

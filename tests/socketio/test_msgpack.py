@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duplexio.socketio.exceptions import PacketError
-from duplexio.socketio.msgpack import decode_msgpack, encode_msgpack
+from duplexio.socketio.msgpack import MsgpackSerializer, decode_msgpack, encode_msgpack
 
 
 def decoded(message):
@@ -76,7 +76,7 @@ def test_what_notepack_writes(data, expected):
         msgspec.msgpack.encode([]),
         msgspec.msgpack.encode({}),
         msgspec.msgpack.encode({"type": 2}),
-        msgspec.msgpack.encode({"type": 5, "nsp": "/"}),
+        msgspec.msgpack.encode({"type": 7, "nsp": "/"}),
         msgspec.msgpack.encode({"type": True, "nsp": "/"}),
         msgspec.msgpack.encode({"type": 2, "nsp": "x"}),
         msgspec.msgpack.encode({"type": 2, "nsp": "/", "id": -1}),
@@ -87,6 +87,32 @@ def test_what_notepack_writes(data, expected):
 def test_what_is_no_packet(message):
     with pytest.raises(PacketError):
         decode_msgpack(message)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ('{"type":0,"nsp":"/a?key=1","query":"key=1"}', (0, "/a?key=1", -1, None)),
+        ('{"type":1,"nsp":"/"}', (1, "/", -1, None)),
+        (
+            msgspec.msgpack.encode({"type": 5, "nsp": "/", "data": ["x", b"1"]}),
+            (2, "/", -1, ["x", b"1"]),
+        ),
+        (
+            msgspec.msgpack.encode({"type": 6, "nsp": "/", "data": [b"1"], "id": 3}),
+            (3, "/", 3, [b"1"]),
+        ),
+    ],
+)
+def test_what_version_2_of_the_parser_writes(message, expected):
+    packet = MsgpackSerializer().decode(message)
+    assert (packet.kind, packet.namespace, packet.id, packet.data) == expected
+
+
+@pytest.mark.parametrize("message", ["", "[]", "{", "{}", '{"type":0}'])
+def test_text_that_is_no_packet(message):
+    with pytest.raises(PacketError):
+        MsgpackSerializer().decode(message)
 
 
 @given(message=st.binary(max_size=60))

@@ -2,7 +2,8 @@
 
 The message is a map of ``type`` (0 to 4), ``nsp``, and, where they are, ``data`` and ``id``. What
 is absent is not written: JavaScript's decoder tells it from nil. Version 2 of that parser, for
-clients 2.x, writes packets other than events and acknowledgements as JSON, and reads both.
+clients 2.x, writes packets other than events and acknowledgements as JSON, reads both, and has
+types of their own (5 and 6) for those two where they hold bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 
 from .exceptions import PacketError
-from .packets import CONNECT_ERROR
+from .packets import BINARY_ACK, BINARY_EVENT, EVENT
 from .values import OPAQUE, decode_json, normalize, scan
 
 __all__ = ["MsgpackPacket", "MsgpackSerializer", "decode_msgpack", "encode_msgpack"]
@@ -89,8 +90,10 @@ def _check_packet(packet: Any) -> MsgpackPacket:
     if type(packet) is not dict:
         raise PacketError("a packet in MessagePack is a map")
     kind, namespace, number = packet.get("type"), packet.get("nsp"), packet.get("id")
-    if type(kind) is not int or not 0 <= kind <= CONNECT_ERROR:
+    if type(kind) is not int or not 0 <= kind <= BINARY_ACK:
         raise PacketError(f"{kind!r:.20} is no type of packet")
+    if kind >= BINARY_EVENT:
+        kind -= BINARY_EVENT - EVENT
     if type(namespace) is not str or not namespace.startswith("/"):
         raise PacketError("the namespace of a packet is a string that begins with '/'")
     if number is None:
