@@ -82,7 +82,8 @@ class Process:
             met = self.changed.wait_for(
                 lambda: condition(self) or not self.reader.is_alive(), seconds
             )
-        assert met and condition(self), (self.events[-20:], "".join(self.log[-20:]))
+        assert met, f"nothing came: {self.events[-20:]}"
+        assert condition(self), "it has ended: " + "".join(self.log[-20:])
 
     def write(self, line):
         self.process.stdin.write(line + "\n")
@@ -199,11 +200,14 @@ class Crowd:
         for process in self.processes:
             process.names -= set(names)
 
-    def wait_for(self, *events):
-        """Wait until each client has told of one of some events since the last time here."""
+    def wait_for(self, event, names=None):
+        """Wait until clients, by default all, have told of an event since the last time here."""
         for process in self.processes:
+            wanted = process.names if names is None else process.names & names
             process.wait_for(
-                lambda process: process.names <= {e[1] for e in process.events if e[0] in events}
+                lambda process, wanted=wanted: (
+                    wanted <= {told[1] for told in process.events if told[0] == event}
+                )
             )
 
     def forget(self):
@@ -222,25 +226,25 @@ class Crowd:
         }
 
     def talk(self):
-        """Let all clients emit and receive, again where one was not connected just then."""
+        """Let all clients emit and receive, again and again while one is not connected."""
         self.rounds += 1
         word = f"é{self.rounds}"
+
+        def heard(process):
+            return process.names <= {e[1] for e in process.events if e == ["echo", e[1], word]}
+
         deadline = time.monotonic() + 20
-        for process in self.processes:
-            while True:
+        waiting = self.processes
+        while waiting:
+            for process in waiting:
                 process.write(word)
-
-                def heard(process):
-                    return process.names <= {
-                        event[1] for event in process.events if event[0] == "echo"
-                    }
-
+            for process in waiting:
                 try:
-                    process.wait_for(heard, 1)
-                    break
+                    process.wait_for(heard, 0.5)
                 except AssertionError:
                     if time.monotonic() > deadline:
                         raise
+            waiting = [process for process in waiting if not heard(process)]
 
     def send_signal(self, number):
         for process in self.processes:
