@@ -102,7 +102,12 @@ def equal(got, wanted):
 
 
 TEXTS = ["", "é€😀", "\u2028\u2029\0\\n\n\"'", "x" * 70000, "漢字", "\x1e1:2"]
-JSON = {"a": [1, 2.5, -3, True, None, {"b": {}}], "": "", "ключ": "значение", "e": []}
+JSON: dict[str, object] = {
+    "a": [1, 2.5, -3, True, None, {"b": {}}],
+    "": "",
+    "ключ": "значение",
+    "e": [],
+}
 
 
 class Checks:
@@ -295,4 +300,5 @@ async def hold(kind, url):
         await peer.close()
 
 
-asyncio.run({"check": check, "hold": hold}[sys.argv[1]](*sys.argv[2:]))
+if __name__ == "__main__":
+    asyncio.run(check(*sys.argv[2:]) if sys.argv[1] == "check" else hold(*sys.argv[2:]))

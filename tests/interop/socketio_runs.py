@@ -146,13 +146,19 @@ def check(*command, **environ):
     return {name: problem for name, problem in results.items() if problem is not None}
 
 
-def check_javascript(url, generation, transports, *parser):
-    return check(NODE, "socketio_client.cjs", "check", str(generation), url, transports, *parser)
-
-
-def check_python(url, version, kind, transports, *serializer):
+def check_javascript(url, generation, transports, parser=False):
+    """Check with a client in JavaScript, with a parser of MessagePack if told so."""
     return check(
-        *(sys.executable, "socketio_client.py", "check", kind, url, transports, *serializer),
+        *(NODE, "socketio_client.cjs", "check", str(generation), url, transports),
+        *([PARSERS[generation]] if parser else []),
+    )
+
+
+def check_python(url, version, kind, transports, serializer=None):
+    """Check with a client in Python, with another serializer if told so."""
+    return check(
+        *(sys.executable, "socketio_client.py", "check", kind, url, transports),
+        *([] if serializer is None else [serializer]),
         PYTHONPATH=str(python_packages(f"socketio{version}")),
     )
 

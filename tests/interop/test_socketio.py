@@ -1,11 +1,12 @@
 """Real clients of Socket.IO, of all generations, on every transport."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
 from tests.interop.socketio_runs import (
-    HOSTINGS,
     NODE_IS_READY,
     PARSERS,
     PYTHON_KINDS,
@@ -26,10 +27,15 @@ FINAL_FOR_PYTHON = [
 ]
 
 
-@pytest.fixture(scope="module", params=HOSTINGS)
-def server(request):
-    with serve(request.param) as server:
-        server.hosting = request.param
+@pytest.fixture(scope="module")
+def server():
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def plain_server():
+    with serve("uvicorn") as server:
         yield server
 
 
@@ -39,31 +45,45 @@ def msgpack_server():
         yield server
 
 
+def on_each_transport(check, url, *arguments):
+    """Run a check on all transports at the same time."""
+    with ThreadPoolExecutor() as threads:
+        runs = {name: threads.submit(check, url, *arguments, name) for name in TRANSPORTS}
+        problems = {name: run.result() for name, run in runs.items()}
+    assert problems == {name: {} for name in TRANSPORTS}
+
+
 @needs_node
-@pytest.mark.parametrize("transports", TRANSPORTS)
 @pytest.mark.parametrize("generation", [1, 2, 3, 4])
-def test_javascript(server, generation, transports):
-    assert check_javascript(server.url, generation, transports) == {}
+def test_javascript(server, generation):
+    on_each_transport(check_javascript, server.url, generation)
 
 
-@needs_node
-@pytest.mark.parametrize("transports", TRANSPORTS)
-@pytest.mark.parametrize("generation", PARSERS)
-def test_javascript_with_messagepack(msgpack_server, generation, transports):
-    parser = PARSERS[generation]
-    assert check_javascript(msgpack_server.url, generation, transports, parser) == {}
-
-
-@pytest.mark.parametrize("transports", TRANSPORTS)
 @pytest.mark.parametrize("kind", PYTHON_KINDS)
 @pytest.mark.parametrize("version", [4, 5])
-def test_python(server, version, kind, transports):
-    assert check_python(server.url, version, kind, transports) == {}
+def test_python(server, version, kind):
+    on_each_transport(check_python, server.url, version, kind)
+
+
+@needs_node
+@pytest.mark.parametrize("generation", PARSERS)
+def test_javascript_with_messagepack(msgpack_server, generation):
+    on_each_transport(partial(check_javascript, parser=True), msgpack_server.url, generation)
 
 
 @pytest.mark.parametrize("kind", PYTHON_KINDS)
 def test_python_with_messagepack(msgpack_server, kind):
-    assert check_python(msgpack_server.url, 5, kind, "polling,websocket", "msgpack") == {}
+    on_each_transport(partial(check_python, serializer="msgpack"), msgpack_server.url, 5, kind)
+
+
+@needs_node
+@pytest.mark.parametrize("generation", [1, 4])
+def test_plain_asgi_with_javascript(plain_server, generation):
+    on_each_transport(check_javascript, plain_server.url, generation)
+
+
+def test_plain_asgi_with_python(plain_server):
+    assert check_python(plain_server.url, 5, "async", "polling,websocket") == {}
 
 
 def disconnected(server):
@@ -110,6 +130,7 @@ def test_silence_is_noticed_on_both_sides():
             reasons = crowd.reasons()
             assert {reasons[name] for name in names} == {"ping timeout"}, reasons
             server.send_signal(signal.SIGCONT)
+            crowd.lose(*FINAL_FOR_PYTHON)
             crowd.talk()
             # The clients are.
             crowd.forget()
@@ -119,7 +140,6 @@ def test_silence_is_noticed_on_both_sides():
             server.wait_for(lambda server: crowd.names <= set(disconnected(server)))
             assert set(disconnected(server).values()) == {"ping timeout"}
             crowd.send_signal(signal.SIGCONT)
-            crowd.lose(*FINAL_FOR_PYTHON)
             crowd.talk()
         finally:
             crowd.stop()

