@@ -272,6 +272,28 @@ async def test_connections_per_address():
         assert (await peer.request("GET", query, X_Forwarded_For="1.1.1.1"))[0] == 200
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_environ_is_what_trusted_proxies_tell(hosting, trusted):
+    asked = []
+    options = {
+        "trusted_proxies": ["127.0.0.1"] if trusted else ["10.0.0.0/8"],
+        "cors_allowed_origins": lambda origin, environ: asked.append(environ) or True,
+    }
+    async with serving(hosting, config={"forwarded_allow_ips": "9.9.9.9"}, **options) as peer:
+        headers = {"X-Forwarded-For": "6.6.6.6, 1.1.1.1", "X-Forwarded-Proto": "https"}
+        headers["Origin"] = "https://a.example"
+        status, *_ = await peer.request("GET", "EIO=4&transport=polling", **headers)
+        assert status == 200
+        async with peer.websocket(additional_headers=headers) as ws:
+            await ws.recv()
+        for environ in (*peer.environs.values(), *asked):
+            seen = environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]
+            assert seen == (("1.1.1.1", "https") if trusted else ("127.0.0.1", "http"))
+            assert environ["REMOTE_PORT"].isdigit()
+            assert environ["HTTP_X_FORWARDED_FOR"] == "6.6.6.6, 1.1.1.1"
+        assert len(asked) == len(peer.environs) == 2
+
+
 async def test_a_client_that_does_not_read_is_given_up():
     async with serving(max_buffered_bytes=100_000) as peer:
         sid = await peer.open()

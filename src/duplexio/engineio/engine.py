@@ -163,6 +163,8 @@ class Engine(LoopHost):
             all, that the client has gone. ``None`` when it has been answered.
         """
         headers: Any = ()
+        if self.proxies:
+            self._see_through(request)
         try:
             query = parse_query(request.query_string())
             if query.script is not None and not self.options.jsonp:
@@ -260,6 +262,8 @@ class Engine(LoopHost):
         Raises:
             RequestError: It is no good.
         """
+        if self.proxies:
+            self._see_through(request)
         query = parse_query(request.query_string())
         self.options.cors.check(request, script=False)
         return query, self._find(request, query, upgrade=True)
@@ -304,6 +308,22 @@ class Engine(LoopHost):
             while hops and _is_in(address, self.proxies):
                 address = hops.pop()
         return address
+
+    def _see_through(self, request: HttpRequest) -> None:
+        """Have ``environ`` tell of the client what the trusted proxies tell of it."""
+
+        def amend(environ: dict[str, Any]) -> None:
+            peer = environ["REMOTE_ADDR"]
+            if not _is_in(peer, self.proxies):
+                return
+            address = self.address_of(request)
+            if address != peer:
+                environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = address, "0"
+            scheme = (request.header("x-forwarded-proto") or "").rpartition(",")[2].strip().lower()
+            if scheme in _SCHEMES:
+                environ["wsgi.url_scheme"] = _SCHEMES[scheme]
+
+        request.amend_environ(amend)
 
     def refusal(self, exc: Exception) -> RequestError:
         """Count and log what keeps a request from being served.
@@ -487,6 +507,9 @@ def stop_engines(loop: asyncio.AbstractEventLoop) -> None:
     for engine in _engines_of(loop):
         engine.stop()
 
+
+#: What WSGI calls the schemes that a proxy may tell of.
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

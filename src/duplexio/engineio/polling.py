@@ -304,7 +304,10 @@ class PostRequest(Post):
             return
         self.done = True
         self.chunks = []
-        self.turn.options.logger.info("%s: request refused: %s", self.session.sid[:6], error)
+        logger = self.turn.options.logger
+        # What is too large is the one failure that an operator can do something about.
+        log = logger.warning if error.status == 413 else logger.info
+        log("%s: request refused: %s", self.session.sid[:6], error)
         self.turn.send_error(error)
         self.session.fail_post(self)
 

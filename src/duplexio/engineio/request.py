@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
@@ -150,6 +150,20 @@ class HttpRequest:
     def make_environ(self) -> dict[str, Any]:
         """Make what ``environ`` is filled with."""
         return make_environ(self.scope)
+
+    def amend_environ(self, amend: Callable[[dict[str, Any]], None]) -> None:
+        """Have ``environ`` changed when it is filled.
+
+        Args:
+            amend: Called with the dictionary.
+        """
+
+        def make() -> dict[str, Any]:
+            environ = self.make_environ()
+            amend(environ)
+            return environ
+
+        self.built_environ = Environ(make)
 
 
 class ScopeRequest(HttpRequest):
