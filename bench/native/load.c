@@ -51,6 +51,7 @@ uint64_t now;
 static bool recording;
 static uint64_t completed;            /* answers, deliveries or, in connect mode, closed connections */
 static uint64_t idle_ns;              /* time the generator found nothing to do */
+static int first_talking;             /* the first of those that send, `option.talking` in all */
 static double due_at;                 /* open loop: when the next message is due */
 
 void fail(const char *format, ...) {
@@ -76,6 +77,9 @@ uint64_t random_bits(void) {
     random_state ^= random_state >> 27;
     return random_state * 0x2545F4914F6CDD1Du;
 }
+
+/* Whether one connection sends to many. */
+static bool one_sends(void) { return option.mode == BROADCAST || option.mode == ROOMS; }
 
 /* ---- the loop and its phases ---- */
 
@@ -160,6 +164,7 @@ static void run_idle(void) {
     struct process_memory base = memory_now();
     struct process_cpu before = cpu_now();
     open_until(option.connections);
+    run_for(0.02, true);   /* the clock of a process that runs may be a tick behind: let it go to sleep */
     double opening = (double)(cpu_now().used_ns - before.used_ns);
     run_for(option.warm, true);
     struct process_memory full = memory_now();
@@ -176,18 +181,13 @@ static void run_idle(void) {
 }
 
 static void begin_talking(void) {
-    int first = 0, last = option.talking;
     if (option.mode == CONNECT) return;
-    if (option.mode == BROADCAST || option.mode == ROOMS) {
-        first = option.connections - 1;
-        last = option.connections;
-    }
     if (option.rate > 0) {
         due_at = (double)now;
         return;
     }
     sending = true;
-    for (int i = first; i < last; i++) {
+    for (int i = first_talking; i < first_talking + option.talking; i++) {
         for (int k = 0; k < option.depth; k++) workload->send(&connections[i], now);
         settle(&connections[i]);
     }
@@ -221,7 +221,7 @@ static void run_loaded(void) {
 
     double user = (double)(after.user_ticks - before.user_ticks), system = (double)(after.system_ticks - before.system_ticks);
     print_common(wall / 1e9);
-    if (option.mode == BROADCAST || option.mode == ROOMS)
+    if (one_sends())
         printf(", \"emits\": %u", sender->sent - sent_before);
     if (option.rate > 0)
         printf(", \"rate\": %.1f, \"late_us\": %.1f", option.rate, ((double)monotonic_ns() - due_at) / 1e3);
@@ -287,10 +287,13 @@ static void parse_options(int argc, char **argv) {
     }
     if (optind < argc) fail("unexpected argument '%s'", argv[optind]);
     if (!option.size) option.size = option.socketio ? 64 : 32;
-    if (!option.talking) option.talking = option.connections;
+    if (one_sends()) {
+        option.talking = 1;
+        first_talking = option.connections - 1;
+    } else if (!option.talking) option.talking = option.connections;
     check_options();
     /* Copies of a broadcast may still be under way when their sender has its own. */
-    bool overtaking = option.rate > 0 || option.mode == BROADCAST || option.mode == ROOMS;
+    bool overtaking = option.rate > 0 || one_sends();
     option.ring = overtaking ? 4096 : (uint32_t)option.depth;
     if (!option.path && option.socketio)
         option.path = option.polling ? "/socket.io/?EIO=4&transport=polling" : "/socket.io/?EIO=4&transport=websocket";
@@ -308,14 +311,14 @@ static void allow_open_files(void) {
         fail("%d connections need more than the %lu open files allowed (ulimit -Hn)", option.connections, (unsigned long)files.rlim_cur);
 }
 
-/* Only those that send remember when. */
+/* Those that send remember when. */
 static void make_connections(void) {
     connections = calloc((size_t)option.connections, sizeof *connections);
     for (int i = 0; i < option.connections; i++) {
         struct connection *c = &connections[i];
         c->id = (uint32_t)i;
         c->role = option.polling ? POLL : WEBSOCKET;
-        if (i < option.talking || i == option.connections - 1) c->sent_at = calloc(option.ring, sizeof(uint64_t));
+        if (i >= first_talking && i < first_talking + option.talking) c->sent_at = calloc(option.ring, sizeof(uint64_t));
     }
 }
 

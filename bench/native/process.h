@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 struct process_cpu {
-    uint64_t used_ns;     /* user and system time of all threads, to the nanosecond */
+    uint64_t used_ns;     /* user and system time of all threads; a tick behind at most while it runs */
     uint64_t waited_ns;   /* time the main thread could have run but another process had its CPU */
     uint64_t user_ticks, system_ticks;   /* the same time by clock ticks: good for the shares only */
 };

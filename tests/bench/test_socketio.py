@@ -46,7 +46,8 @@ def test_every_answer_is_verified_and_counted(
 
 def test_memory_of_idle_clients(machinery: Machinery, server: Server) -> None:
     arguments = ("idle", "--socketio", "--connections", "120", "--base", "100")
-    assert generate(machinery, server.port, server.pid, *arguments)["open_cpu_us"] > 0
+    sample = generate(machinery, server.port, server.pid, *arguments)
+    assert sample["open_cpu_us"] > 0, sample
 
 
 @pytest.mark.parametrize("depth", ["1", "16"])
