@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "main"]
 
 #: The commands: the module of each, and what it does in a line.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "bench": (".bench", "Put load on a server, and measure how it answers."),
     "chat": (".chat", "Run a chat room."),
     "connect": (".connect", "Talk to a WebSocket server from the terminal."),
     "doctor": (".doctor", "Find out what a server speaks, and what stands in its way."),

@@ -25,6 +25,7 @@ from ..websocket.exceptions import (
 from ..websocket.frames import CLOSE_CODE_EXPLANATIONS, OK_CLOSE_CODES, CloseCode
 from ..websocket.http11 import Response
 from .console import Console, LineConsole, TerminalConsole, printable
+from .tls import unchecked_tls
 
 __all__ = ["CLOSED", "UNREACHABLE", "Dialogue", "command"]
 
@@ -341,14 +342,6 @@ def command(
     except KeyboardInterrupt:
         status = 130  # as shells count an interrupted program: 128 and the signal's number
     raise SystemExit(status)
-
-
-def unchecked_tls() -> ssl.SSLContext:
-    """Return a TLS context that trusts every certificate."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 async def talk(uri: str, console: Console, wait: float, options: dict[str, Any]) -> int:

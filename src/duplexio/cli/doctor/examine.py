@@ -13,7 +13,8 @@ import aiohttp
 import click
 from rich.console import Console
 
-from ..connect import parse_headers, unchecked_tls
+from ..connect import parse_headers
+from ..tls import unchecked_tls
 from . import network
 from .findings import Finding, Level, good, problem
 from .probe import FAILURES, Requests, Target
