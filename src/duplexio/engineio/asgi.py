@@ -513,7 +513,7 @@ async def respond(send: Send, status: int, headers: Any, body: bytes, head: bool
         head: Whether only the head of the answer is wanted.
     """
     lines = [*headers]
-    if status != 204:
+    if status not in (204, 304):
         lines.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": b"" if head else body})

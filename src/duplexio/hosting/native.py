@@ -66,8 +66,9 @@ class NativeEngine:
         self.app = app
         self.front_door = front_door
         self.engine = app.engine
-        path = (app.engineio_path or "/").encode("ascii", "ignore")
-        self.prefixes = (b"GET " + path, b"POST " + path)
+        # With the question mark, since files may be below the same path; every request has a query.
+        path = f"{app.engineio_path}?" if app.engineio_path else "/?"
+        self.prefixes = (f"GET {path}".encode(), f"POST {path}".encode())
         self.default_lines = b""
         self.heads: dict[Any, bytes] = {}
 

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..engineio.asgi import ASGIApp as EngineApp
+from ..engineio.asgi import Receive, Scope, Send, inner_path, respond
 from ..engineio.static_files import StaticFiles
+from .browser import FILES, etag
 
 __all__ = ["ASGIApp"]
 
@@ -21,6 +23,8 @@ class ASGIApp(EngineApp):
         socketio_path: Path of the server; ``None`` gives it all requests.
         on_startup: Called when the application starts; may be a coroutine function.
         on_shutdown: Called when it stops; may be a coroutine function.
+        serve_client: Whether the client for browsers is served below the server's path:
+            ``duplexio.js``, an ES module, and ``socket.io.js``, a script that defines ``io``.
 
     Example:
         >>> from duplexio import socketio
@@ -36,6 +40,7 @@ class ASGIApp(EngineApp):
         socketio_path: str | None = "socket.io",
         on_startup: Callable[[], Any] | None = None,
         on_shutdown: Callable[[], Any] | None = None,
+        serve_client: bool = True,
     ) -> None:
         super().__init__(
             socketio_server,
@@ -46,3 +51,54 @@ class ASGIApp(EngineApp):
             on_shutdown=on_shutdown,
         )
         self.socketio_server = socketio_server
+        self.serve_client = serve_client
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request (called by an ASGI server)."""
+        if scope["type"] == "http":
+            name = self.client_file(inner_path(scope))
+            if name is not None:
+                await _serve_client(name, scope, send)
+                return
+        await super().__call__(scope, receive, send)
+
+    def serves(self, path: str) -> bool:
+        """Tell whether requests for a path are the server's.
+
+        Args:
+            path: The path, without the one that the application is mounted on.
+        """
+        return super().serves(path) and self.client_file(path) is None
+
+    def client_file(self, path: str) -> str | None:
+        """Return which file of the client a path stands for.
+
+        Args:
+            path: The path, without the one that the application is mounted on.
+        """
+        prefix, _, name = path.rpartition("/")
+        if not self.serve_client or name not in FILES:
+            return None
+        return name if prefix == (self.engineio_path or "/")[:-1] else None
+
+
+async def _serve_client(name: str, scope: Scope, send: Send) -> None:
+    """Answer with a file of the client."""
+    if scope["method"] not in ("GET", "HEAD"):
+        await respond(send, 405, ((b"allow", b"GET, HEAD"),), b"")
+        return
+    read, content_type = FILES[name]
+    tag = etag(name).encode()
+    headers = (
+        (b"content-type", content_type.encode()),
+        (b"etag", tag),
+        # Asked for each time, and sent when it has changed: an update reaches every page.
+        (b"cache-control", b"public, max-age=0"),
+        (b"x-content-type-options", b"nosniff"),
+        # Modules are fetched with CORS, and this one is the same for everybody.
+        (b"access-control-allow-origin", b"*"),
+    )
+    if tag in dict(scope["headers"]).get(b"if-none-match", b""):
+        await respond(send, 304, headers, b"", head=True)
+        return
+    await respond(send, 200, headers, read().encode(), head=scope["method"] == "HEAD")
