@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import subprocess
 import xml.etree.ElementTree
@@ -9,9 +10,11 @@ import xml.etree.ElementTree
 import click
 import pytest
 
+from duplexio import socketio
 from duplexio.cli.bench.command import FAILED, UNREACHABLE, make_plan
 from duplexio.websocket import Listener, serve
 from tests.cli.terminals import duplexio
+from tests.engineio.serving import hosted
 
 
 class Echo(Listener):
@@ -90,6 +93,76 @@ async def test_connections_that_end():
     done = await bench(Leaving, "-c", "2", "-d", "0.5", "--timeout", "0.2")
     assert done.returncode == FAILED
     assert "disconnected (2 times)" in done.stdout
+
+
+def application():
+    """What the command's help asks of a Socket.IO server."""
+    sio = socketio.AsyncServer(namespaces=["/", "/other"])
+    for namespace in ("/", "/other"):
+        sio.on("message", lambda sid, data: data, namespace=namespace)
+
+    @sio.event
+    async def echo(sid, data):
+        await sio.emit("echo", data, to=sid)
+
+    @sio.event
+    async def join(sid, room):
+        await sio.enter_room(sid, room)
+
+    @sio.event
+    async def say(sid, data):
+        await sio.emit("said", data, room="room-0")
+
+    @sio.event
+    def connect(sid, environ, auth):
+        if auth == {"token": "wrong"}:
+            raise socketio.ConnectionRefusedError("wrong token")
+
+    return socketio.ASGIApp(sio)
+
+
+async def bench_socketio(*arguments):
+    async with hosted(application()) as port:
+        return await asyncio.to_thread(run, f"http://127.0.0.1:{port}", "-c", "4", *arguments)
+
+
+class TestSocketIO:
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("-i", "4"),
+            ("--binary",),
+            ("--answer", "echo", "--event", "echo"),
+            ("--answer", "echo", "--event", "echo", "--binary"),
+            ("--namespace", "/other"),
+            ("-t", "polling"),
+            ("-t", "polling", "-t", "websocket", "--rate", "100"),
+        ],
+        ids=" ".join,
+    )
+    async def test_answers(self, arguments):
+        done = await bench_socketio("-d", "0.5", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "4 of 4" in done.stdout
+        answers = re.search(r"answers +([\d,]+)", done.stdout)
+        assert int(answers[1].replace(",", "")) > 0
+
+    async def test_deliveries_to_a_room(self, tmp_path):
+        data = tmp_path / "data.json"
+        done = await bench_socketio(
+            *("-d", "1", "--answer", "deliveries", "--event", "say", "--rate", "50"),
+            *("--rooms", "2", "-p", "2", "--json", str(data)),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        results = json.loads(data.read_text())
+        # Two of the four are in the room; a delivery may fall into the next interval.
+        assert abs(results["received"] - 2 * results["sent"]) <= 4
+        assert 0 < results["latency"]["p50"] < 5
+
+    async def test_a_refusal(self):
+        done = await bench_socketio("--auth", '{"token":"wrong"}')
+        assert done.returncode == UNREACHABLE
+        assert "wrong token" in done.stdout
 
 
 def test_nobody_there():
