@@ -51,11 +51,11 @@ class TestServing:
         ):
             path = "/socket.io/duplexio.js"
             tag = etag("duplexio.js")
-            status, headers, body = await http.request("GET", None, path=path, If_None_Match=tag)
+            status, _, body = await http.request("GET", None, path=path, If_None_Match=tag)
             assert (status, body) == (304, b"")
-            status, headers, body = await http.request("HEAD", None, path=path)
+            status, _, body = await http.request("HEAD", None, path=path)
             assert (status, body) == (200, b"")
-            status, headers, body = await http.request("POST", None, b"x", path=path)
+            status, _, body = await http.request("POST", None, b"x", path=path)
             assert status == 405
             # And the connection goes on.
             status, _, body = await http.request(
