@@ -1,5 +1,6 @@
 """Types for compiling core.py."""
 
+from .packets cimport encode_packet
 from .runner cimport Runner
 
 

@@ -3,8 +3,10 @@
 from ..engineio.channel cimport Channel, SessionHandler
 from .core cimport Core
 from .handlers cimport Handler, Routes
-from .packets cimport Head
-from .party cimport Party
+from .stepper cimport clock
+from .packets cimport Head, check_event, parse_head
+from .party cimport Party, is_coroutine
+from .values cimport check_depth, decode_json, insert_binary
 
 
 cdef class Dispatcher(SessionHandler):

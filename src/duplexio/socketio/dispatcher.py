@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 from ..engineio.channel import PARSE_ERROR, Channel, SessionHandler
@@ -21,6 +20,7 @@ from .limits import Rate
 from .middleware import run_event
 from .packets import BINARY_EVENT, EVENT, RESERVED_EVENTS, Head, check_event, parse_head
 from .party import CONNECTED, CONNECTING, Party, is_coroutine
+from .stepper import clock
 from .values import check_depth, decode_json, insert_binary
 
 __all__ = ["Dispatcher"]
@@ -301,7 +301,7 @@ class Dispatcher(SessionHandler):
                 self.pause()
             hub.workers.run(self, party, handler, data, ack)
             return
-        began = perf_counter()
+        began = clock()
         try:
             result = handler.function(*data)
             if is_coroutine(result):
@@ -330,7 +330,7 @@ class Dispatcher(SessionHandler):
         task.add_done_callback(partial(self._finished, party, handler, ack))
 
     def _blame(self, handler: Handler, began: float) -> None:
-        took = perf_counter() - began
+        took = clock() - began
         if took > NOTABLE:
             self.hub.blame(handler.name, took)
 

@@ -1,7 +1,7 @@
 """Types for compiling hub.py."""
 
 from .adapter cimport Adapter
-from .core cimport Core
+from .core cimport Core, make_arguments
 from .handlers cimport Routes
 
 

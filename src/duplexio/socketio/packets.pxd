@@ -2,6 +2,9 @@
 
 cimport cython
 
+from .concat cimport concat
+from .values cimport encode_json, scan
+
 cdef list _HEADS
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..engineio.encoded import Encoded
+from .concat import concat
 from .exceptions import PacketError
 from .values import OPAQUE, PLAIN, encode_json, extract_binary, normalize, scan
 
@@ -190,14 +191,12 @@ def encode_packet(
     head = _HEADS[kind] if namespace == "/" else b"4%d%s," % (kind, namespace.encode())
     if absent:
         return head
-    if id >= 0:
-        head = head + b"%d" % id
     found = scan(data)
     if found & OPAQUE:
         data = normalize(data)
         found = scan(data) & ~OPAQUE
     if found == PLAIN:
-        return head + (encode_json(data) if encode is None else encode(data))
+        return concat(head, id, encode_json(data) if encode is None else encode(data))
     attachments: list[bytes] = []
     data = extract_binary(data, attachments)
     body = encode_json(data) if encode is None else encode(data)

@@ -3,6 +3,8 @@
 from .core cimport Core
 from .handlers cimport Routes
 
+cdef object _COROUTINE
+
 
 cdef class Party:
     cdef readonly Core hub

@@ -16,6 +16,7 @@ CONNECTING = 0  #: it is not known yet whether it may be there
 CONNECTED = 1
 GONE = 2
 
+_COROUTINE = types.CoroutineType
 _PLAIN_TYPES = frozenset({type(None), str, int, float, bool, bytes, dict, list, tuple})
 
 
@@ -192,6 +193,6 @@ def is_coroutine(result: Any) -> bool:
         result: What it has returned.
     """
     kind = type(result)
-    if kind is types.CoroutineType:
+    if kind is _COROUTINE:
         return True
     return kind not in _PLAIN_TYPES and isinstance(result, Coroutine)

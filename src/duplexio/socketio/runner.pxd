@@ -2,7 +2,9 @@
 
 cimport cython
 
-cdef object _current_task, _enter_task, _leave_task, _references
+from .stepper cimport Stepper, references
+
+cdef dict _running
 cdef bint _EAGER
 
 
@@ -10,13 +12,15 @@ cdef class Slot:
     cdef object parked
     cdef object task
     cdef object woken
+    cdef Py_ssize_t weak
 
 
 cdef class Runner:
     cdef readonly object loop
     cdef public object task
     cdef list slots
+    cdef Stepper stepper
 
     cpdef object start(self, object coroutine, bint suspends)
-    @cython.locals(slot=Slot, references=Py_ssize_t, weak=Py_ssize_t, suspended=bint)
+    @cython.locals(slot=Slot, kept=Py_ssize_t, suspended=bint)
     cdef object _borrow(self, object coroutine)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextvars import copy_context
 from typing import Any
 from weakref import getweakrefcount
 
 from ..engineio.eager import start_eagerly
 from .parked import Parked
+from .stepper import Stepper, references
 
 __all__ = ["Runner"]
 
@@ -23,10 +23,8 @@ __all__ = ["Runner"]
 MAX_PARKED = 8
 
 _EAGER = sys.version_info >= (3, 12)
-_current_task = asyncio.current_task
-_enter_task = asyncio.tasks._enter_task
-_leave_task = asyncio.tasks._leave_task
-_references = sys.getrefcount
+# The running task of each loop. Python 3.11 has it under this name, and later ones are not asked.
+_running: dict[Any, Any] = {} if _EAGER else asyncio.tasks._current_tasks  # type: ignore[attr-defined]
 
 
 class Slot:
@@ -40,6 +38,7 @@ class Slot:
         self.parked = Parked(loop)
         self.task = self.parked.task
         self.woken = self.parked.wake.done
+        self.weak = getweakrefcount(self.task)
 
 
 class Runner:
@@ -56,6 +55,7 @@ class Runner:
         self.loop = loop
         self.task: asyncio.Task[Any] | None = None
         self.slots: list[Slot] = []
+        self.stepper = Stepper()
 
     def start(self, coroutine: Any, suspends: bool) -> Any:
         """Run a coroutine to where it suspends first.
@@ -85,38 +85,33 @@ class Runner:
         if slot.woken():
             slot = Slot(loop)  # somebody has cancelled all tasks
         task = slot.task
-        references = _references(task)
-        weak = getweakrefcount(task)
-        running = _current_task(loop)
-        if running is not None:
-            _leave_task(loop, running)
-        _enter_task(loop, task)
-        context = copy_context()
+        kept = references(task)
+        running = _running.get(loop)
+        _running[loop] = task
         error: BaseException | None = None
         result = None
         suspended = False
         try:
-            future = context.run(coroutine.send, None)
-        except StopIteration as stop:
-            result = stop.value
-            if slot.woken():
+            result = self.stepper.start(coroutine)
+            suspended = self.stepper.suspended
+            if suspended:
+                slot.parked.go_on(coroutine, result, self.stepper.context)
+            elif slot.woken():
                 # As with any task that is cancelled in its last step.
                 error = asyncio.CancelledError()
         except BaseException as exc:
             error = exc
-        else:
-            slot.parked.go_on(coroutine, future, context)
-            suspended = True
         finally:
-            _leave_task(loop, task)
-            if running is not None:
-                _enter_task(loop, running)
+            if running is None:
+                del _running[loop]
+            else:
+                _running[loop] = running
         self.task = task if suspended else None
         if suspended:
             return None
         if (
-            _references(task) == references
-            and getweakrefcount(task) == weak
+            references(task) == kept
+            and getweakrefcount(task) == slot.weak
             and not task._callbacks
             and not slot.woken()
         ):
