@@ -177,6 +177,10 @@ def ack_room(namespace, sid, *args):
 
 PAGES = {
     "/": str(HERE / "socketio_page.html"),
+    "/checks.js": {
+        "filename": str(HERE / "socketio_checks.cjs"),
+        "content_type": "text/javascript; charset=utf-8",
+    },
     "/clients": str(HERE / "node_modules"),
 }
 app = socketio.ASGIApp(sio, static_files=PAGES)

@@ -3,7 +3,7 @@
 "use strict";
 
 const socketioChecks = async (environment) => {
-  const { io, generation, url, transports, options = {}, only, polls = false, brief = false } = environment;
+  const { io, generation, url, transports, options = {}, polls = false, brief = false } = environment;
   const old = generation < 3; // Engine.IO 3
   const binary = typeof Buffer === "undefined" ? (bytes) => new Uint8Array(bytes).buffer : Buffer.from;
   const sockets = [];
@@ -87,7 +87,8 @@ const socketioChecks = async (environment) => {
     return data === undefined ? { message } : { message, data };
   };
 
-  const texts = ["", "é€😀", "\u2028\u2029\u0000\\n\n\"'", "x".repeat(70000), "漢字", "\x1e1:2"];
+  // (In a browser the clients 1.x fail on text of some 100 KB in one answer.)
+  const texts = ["", "é€😀", "\u2028\u2029\u0000\\n\n\"'", "x".repeat(20000), "漢字", "\x1e1:2"];
   const json = { a: [1, 2.5, -3, true, null, { b: {} }], "": "", "ключ": "значение", e: [] };
   const checks = {
     async events() {
@@ -272,8 +273,16 @@ const socketioChecks = async (environment) => {
       results[name] = String((error && error.stack) || error);
     }
   };
-  await Promise.all(Object.keys(checks).filter((name) => !only || only.includes(name)).map(one));
-  for (const socket of sockets) socket.close();
+  if (typeof window === "undefined") {
+    await Promise.all(Object.keys(checks).map(one));
+    sockets.forEach((socket) => socket.close());
+  } else {
+    // A browser has six connections to a server, each of which a polling request may hold.
+    for (const name of Object.keys(checks)) {
+      await one(name);
+      sockets.splice(0).forEach((socket) => socket.close());
+    }
+  }
   return results;
 };
 

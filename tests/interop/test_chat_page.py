@@ -14,29 +14,12 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.chat.servers import chat_command
+from tests.interop.browser import BLOCKED_WEBSOCKET, CHROMIUM, FLAGS
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--no-first-run",
-]
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 
-# What a page does whose WebSockets a proxy swallows: they fail before they are open.
-BLOCKED_WEBSOCKET = """
-window.WebSocket = class extends EventTarget {
-  static OPEN = 1;
-  constructor() { super(); setTimeout(() => this.onclose({ code: 1006, reason: "" }), 20); }
-  send() {}
-  close() {}
-};
-"""
 # A page that was changed, and checks nothing itself.
 NO_LIMIT = """
 const unlimited = (value) => {
