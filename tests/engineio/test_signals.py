@@ -131,3 +131,39 @@ async def test_the_front_door_needs_no_signal(hosting):
     assert (await waiting.receive())[2] == b"1"
     await waiting.__aexit__()
     assert peer.events[-1] == ("disconnect", "server shutting down")
+
+
+async def test_an_upgrade_that_goes_on_while_the_server_stops():
+    """The client learns of the end on the WebSocket, since it polls no more."""
+    async with serving() as peer:
+        sid = await peer.open()
+        ws = await peer.websocket(f"EIO=4&transport=websocket&sid={sid}")
+        await ws.send("2probe")
+        assert await ws.recv() == "3probe"
+
+        async def go_on():
+            await peer.wait_for("disconnect", "server shutting down")
+            await ws.send("5")
+            await ws.wait_closed()
+
+        going_on = asyncio.create_task(go_on())
+    await going_on
+    assert ws.close_code == 1012
+    assert not peer.eio.engine.sessions
+
+
+async def test_a_handler_may_stop_the_server():
+    async with serving() as peer:
+        done = asyncio.Event()
+
+        @peer.eio.on("message")
+        async def message(sid, data):
+            await asyncio.sleep(0)
+            await peer.eio.shutdown()
+            done.set()
+
+        async with peer.websocket() as ws:
+            await ws.recv()
+            await ws.send("4stop")
+            await asyncio.wait_for(done.wait(), 10)
+        assert ws.close_code == 1001

@@ -475,13 +475,15 @@ class Engine(LoopHost):
         closing = [session.wire for session in self.sessions.values() if session.wire is not None]
         self.stop(CloseCode.GOING_AWAY)
         waiting = [asyncio.ensure_future(wire.wait_closed()) for wire in closing]
-        if waiting or self.farewells:
-            _, late = await asyncio.wait([*waiting, *self.farewells], timeout=timeout)
+        me = asyncio.current_task()  # a handler may be the one that stops the server
+        farewells = self.farewells - {me}
+        if waiting or farewells:
+            _, late = await asyncio.wait([*waiting, *farewells], timeout=timeout)
             for wire, task in zip(closing, waiting, strict=True):
                 if task in late:
                     task.cancel()
                     wire.abort()
-        left = self.tasks | self.farewells
+        left = (self.tasks | self.farewells) - {me}
         for task in left:
             task.cancel()
         if left:

@@ -312,7 +312,7 @@ class AsyncServer(ServerSettings):
         """End all sessions, and let in no more; handlers that still run are cancelled.
 
         Args:
-            timeout: Seconds that WebSockets have to close.
+            timeout: Seconds that WebSockets have to close, and ``disconnect`` handlers to run.
         """
         await self.engine.shutdown(timeout)
 

@@ -478,7 +478,7 @@ class AsyncServer(ServerRegistration):
         """Disconnect all clients, and let in no more; handlers that still run are cancelled.
 
         Args:
-            timeout: Seconds that WebSockets have to close.
+            timeout: Seconds that WebSockets have to close, and ``disconnect`` handlers to run.
         """
         await self.engine.shutdown(timeout)
 
