@@ -101,7 +101,7 @@ def haproxy(folder, certificates, *sites):
     files = []
     for site in sites:
         text = configuration(
-            "haproxy",
+            "text",
             {
                 **site.changes,
                 "server app 127.0.0.1:8000": f"server app {site.address}",
