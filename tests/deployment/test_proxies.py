@@ -20,12 +20,15 @@ NO_UPGRADE = {
     "        proxy_set_header   Connection        $connection_upgrade;\n": "",
 }
 
+NO_HOST = {"        proxy_set_header   Host              $http_host;\n": ""}
+
 #: Which proxy is in front of which server, and how it is set up.
 SITES = {
     "nginx": (nginx, "serve", {}),
     "nginx_unix": (nginx, "unix", {}),
     "haproxy": (haproxy, "serve", {}),
     "no_upgrade": (nginx, "uvicorn", NO_UPGRADE),
+    "no_host": (nginx, "serve", NO_HOST),
     "impatient_nginx": (nginx, "uvicorn", {"proxy_read_timeout 60s;": "proxy_read_timeout 1s;"}),
     "impatient_haproxy": (
         haproxy,
@@ -100,7 +103,10 @@ class Scenario:
         """Yield the descriptions of all clients."""
         for name in GOOD:
             for transport in TRANSPORTS:
-                yield self.client(name, transport, upgraded=transport == "upgrade", ask="origin")
+                upgraded = transport == "upgrade"
+                yield self.client(name, transport, self.sites[name].http, upgraded, ask="origin")
+        yield self.client("nginx", "foreign", "https://elsewhere.example")
+        yield self.client("no_host", "polling", self.sites["no_host"].http)
         yield self.client("no_upgrade", "upgrade")
         yield self.client("no_upgrade", "websocket")
 
@@ -111,12 +117,16 @@ class Scenario:
                 transport = ("polling", "websocket")[i % 2]
                 yield self.client(name, transport, reconnect=True, delay=150 * i)
 
-    def client(self, name, transport, **more):
-        """Return the description of a client."""
+    def client(self, name, transport, origin=None, upgraded=False, **more):
+        """Return the description of a client, which may be one in a page."""
+        options = {"transports": TRANSPORTS.get(transport, ["polling"])}
+        if origin is not None:
+            options["extraHeaders"] = {"Origin": origin}
         return {
             "name": f"{name} {transport}",
             "url": self.sites[name].http,
-            "options": {"transports": TRANSPORTS[transport]},
+            "options": options,
+            "upgraded": upgraded,
             **more,
         }
 
@@ -143,6 +153,19 @@ def test_clients_talk_and_are_known(scenario, name, transport):
 def test_websockets_in_http2(scenario):
     assert scenario.http2["REMOTE_ADDR"] == "127.0.0.1"
     assert scenario.http2["wsgi.url_scheme"] == "https"
+
+
+def test_pages_of_other_sites_may_not_connect(scenario):
+    assert scenario.events["nginx foreign"] == [["connect_error", "xhr poll error", 403]]
+    log = scenario.servers["serve"].log
+    host = f"localhost:{scenario.sites['nginx'].port}"
+    assert "'https://elsewhere.example' may not connect" in log
+    assert f"The request was sent to the host {host!r}" in log
+
+
+def test_without_host_pages_may_not_connect(scenario):
+    assert scenario.events["no_host polling"] == [["connect_error", "xhr poll error", 403]]
+    assert "The request was sent to the host 'no_host'" in scenario.servers["serve"].log
 
 
 def test_without_upgrade_clients_stay_on_polling(scenario):

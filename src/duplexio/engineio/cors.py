@@ -106,12 +106,17 @@ class Cors:
         if origin is None:
             return ()
         if not self.allows(request, origin):
-            raise RequestError(
-                FORBIDDEN,
-                "Origin not allowed",
+            detail = (
                 f"pages of {origin!r} may not connect; cors_allowed_origins=[{origin!r}] would let"
-                " them",
+                " them"
             )
+            if self._origins is None and self._check is None:
+                host = request.header("host") or ""
+                detail += (
+                    f". The request was sent to the host {host!r}; if a browser would see another"
+                    " one, a proxy in front has to pass its header 'Host' on"
+                )
+            raise RequestError(FORBIDDEN, "Origin not allowed", detail)
         return self._headers(origin)
 
     def _headers(self, origin: str) -> HeaderList:
