@@ -12,6 +12,7 @@ cdef class Client(Member):
     cdef readonly Adapter adapter
     cdef public str reason
     cdef public dict data
+    cdef readonly object delivery
     cdef list held
     cdef readonly unsigned char protocol
     cdef readonly unsigned char told
@@ -20,6 +21,7 @@ cdef class Client(Member):
     cpdef Routes routes(self)
     cpdef object send(self, int kind, long long id, object data, bint absent=*)
     cpdef object emit(self, list data, object callback=*)
+    cpdef object remember(self, object delivery)
     cpdef list accepted(self)
     cpdef object tell(self)
     cpdef object vanish(self)

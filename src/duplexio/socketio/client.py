@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..engineio.encoded import Encoded
 from ..engineio.session import BUFFER_OVERFLOW, Session
 from .adapter import Adapter, Member
+from .core import transmit
+from .delivery import DELIVERY, WINDOW, Delivery
 from .exceptions import ClientGoneError
 from .hub import Hub
 from .old_clients import in_ascii
 from .packets import CONNECT, EVENT
-from .party import CONNECTED, CONNECTING, GONE
+from .party import CONNECTED, CONNECTING, GONE, NO_ACK
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -37,6 +38,7 @@ class Client(Member):
         told: Whether it knows that it is connected.
         reason: Why it has left; empty until then.
         data: The application's; ``None`` for nothing yet.
+        delivery: What is known of its emits that may come again; ``None`` when it sends none.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Client(Member):
         self.told = False
         self.reason = ""
         self.data: dict[str, Any] | None = None
+        self.delivery: Delivery | None = None
         self.held: list[Any] | None = None  # sent before it knows that it is connected
 
     def routes(self) -> Any:
@@ -75,15 +78,7 @@ class Client(Member):
         """Send a packet now."""
         if self.protocol == 3 and self.session.transport == "polling":
             packet = in_ascii(packet)
-        kind = type(packet)
-        if kind is bytes:
-            self.session.send_utf8(packet)
-        elif kind is Encoded:
-            self.session.send_encoded(packet)
-        elif type(packet.data) is bytes:
-            self.session.send_binary(packet.data)
-        else:
-            self.session.send_text(packet.data)
+        transmit(self.session, packet)
 
     def send(self, kind: int, id: int, data: Any, absent: bool = False) -> None:
         """Write a packet and send it.
@@ -125,6 +120,45 @@ class Client(Member):
         """Return what those are told who wait for an answer."""
         return ClientGoneError(f"the client {self.label()} left before it answered")
 
+    # Emits that come again
+
+    def remember(self, delivery: Delivery) -> None:
+        """Know the client's emits again that have come before.
+
+        Args:
+            delivery: What is known of them.
+        """
+        self.delivery = delivery
+        self.deduplicated = True
+
+    def is_repeated(self, id: int) -> bool:
+        """Return whether an event has come before; if so, it is answered as it was then."""
+        delivery = self.delivery
+        if delivery is None or id & 1 or delivery.admit(id):
+            return False
+        self.hub.count("repeated_emits")
+        answered, packet = delivery.answer_of(id)
+        if answered and self.state == CONNECTED:
+            self.transmit(self.ack_packet(id, None) if packet is None else packet)
+        return True
+
+    def unanswered(self, id: int) -> None:
+        """Take note that the handler of an event has failed."""
+        if self.delivery is not None:
+            self.delivery.forget(id)
+
+    def acknowledge(self, id: int, result: Any) -> None:
+        """Send what a handler has returned, to who the client is now."""
+        delivery = self.delivery
+        if delivery is None or id & 1:
+            Member.acknowledge(self, id, result)
+        elif result is not NO_ACK:
+            packet = self.ack_packet(id, result)
+            delivery.answered(id, packet)
+            client: Any = delivery.client
+            if client.state == CONNECTED:
+                client.transmit(packet)
+
     # Its life
 
     def accepted(self) -> list[Any] | None:
@@ -145,7 +179,10 @@ class Client(Member):
         if self.protocol == 3:
             self.send(CONNECT, -1, None, True)
         else:
-            self.send(CONNECT, -1, {"sid": self.sid})
+            answer: dict[str, Any] = {"sid": self.sid}
+            if self.delivery is not None:
+                answer[DELIVERY] = WINDOW
+            self.send(CONNECT, -1, answer)
         held, self.held = self.held, None
         if held is not None:
             for packet in held:

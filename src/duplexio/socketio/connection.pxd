@@ -17,6 +17,7 @@ cdef class Connection(Dispatcher):
 
     cpdef list clients(self)
     cpdef object connect(self, str namespace, object auth)
+    cdef object _know(self, Client client, object auth)
     cdef object _make_sid(self, str namespace)
     cpdef object _connected(self, Client client, object task)
     cdef object _judge(self, Client client, object verdict)

@@ -8,14 +8,14 @@ namespace that it has joined.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 from ..engineio.session import Session
 from .client import CONNECTING, GONE, Client
-from .core import Message
+from .core import transmit
+from .delivery import DELIVERY
 from .dispatcher import Dispatcher
 from .exceptions import ConnectionRefusedError, PacketError
 from .hub import Hub
@@ -171,6 +171,8 @@ class Connection(Dispatcher):
             self._refuse(namespace, ConnectionRefusedError("Invalid namespace"))
             return
         client = Client(hub, self.session, self, adapter, self._make_sid(namespace))
+        if self.protocol == 4 and auth is not None and DELIVERY in auth:
+            auth = self._know(client, auth)
         if namespace == "/":
             self.root = client
         elif self.others is None:
@@ -197,6 +199,13 @@ class Connection(Dispatcher):
             self._not_connected(client, exc)
         else:
             self._judge(client, verdict)
+
+    def _know(self, client: Client, auth: Any) -> Any:
+        """Know the emits of a client again; return what the application is told of it."""
+        delivery = self.server_hub.deliveries.find(client.name, auth.pop(DELIVERY), client)
+        if delivery is not None:
+            client.remember(delivery)
+        return auth or None
 
     def _make_sid(self, namespace: str) -> str:
         if self.protocol == 4:
@@ -272,14 +281,7 @@ class Connection(Dispatcher):
         packet = self.server_hub.packet(CONNECT_ERROR, namespace, -1, data)
         if self.protocol == 3:
             packet = in_ascii(packet)
-        if type(packet) is bytes:
-            self.session.send_utf8(packet)
-        elif type(packet) is Message and type(packet.data) is bytes:
-            self.session.send_binary(packet.data)
-        elif type(packet) is Message:
-            self.session.send_text(packet.data)
-        else:
-            self.session.send_encoded(packet)
+        transmit(self.session, packet)
         self._expect_connect()
 
     def _expect_connect(self) -> None:
@@ -308,12 +310,7 @@ class Connection(Dispatcher):
             return  # its connect handler is to end first
         self.server_hub.logger.info("%s: disconnected: %s", client.label(), reason)
         client.vanish()
-        if self.server_hub.serial and self.pending:
-            if self.waiting is None:
-                self.waiting = deque()
-            self.waiting.append((client, None, reason, -1))
-        else:
-            self.finish(client, reason)
+        self.finish_in_turn(client, reason)
         self._forget_name(client)
         self._expect_connect()
 

@@ -1,5 +1,6 @@
 """Types for compiling core.py."""
 
+from ..engineio.channel cimport Channel
 from .packets cimport encode_packet
 from .runner cimport Runner
 
@@ -35,3 +36,4 @@ cdef class Core:
 
 
 cpdef list make_arguments(object event, object data)
+cpdef object transmit(Channel session, object packet)

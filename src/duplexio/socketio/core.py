@@ -15,7 +15,7 @@ from ..engineio.encoded import Encoded
 from .packets import encode_packet
 from .runner import Runner
 
-__all__ = ["Core", "Message", "make_arguments"]
+__all__ = ["Core", "Message", "make_arguments", "transmit"]
 
 
 class Message:
@@ -171,3 +171,21 @@ def make_arguments(event: Any, data: Any) -> list[Any]:
     if type(data) is tuple:
         return [event, *data]
     return [event] if data is None else [event, data]
+
+
+def transmit(session: Any, packet: Any) -> None:
+    """Send a packet on a session.
+
+    Args:
+        session: The session.
+        packet: What :meth:`Core.packet` has made.
+    """
+    kind = type(packet)
+    if kind is bytes:
+        session.send_utf8(packet)
+    elif kind is Encoded:
+        session.send_encoded(packet)
+    elif type(packet.data) is bytes:
+        session.send_binary(packet.data)
+    else:
+        session.send_text(packet.data)

@@ -24,6 +24,8 @@ cdef class Dispatcher(SessionHandler):
     cpdef object stray(self, str namespace)
     cpdef object unhandled(self, Party party, long long ack)
     cpdef object finish(self, Party party, str reason)
+    cpdef object finish_in_turn(self, Party party, str reason)
+    cpdef bint may_run(self, Party party) except -1
     cpdef object kept_early(self, Py_ssize_t count)
     cdef object _receive(self, int kind, Head head, str text, list attachments)
     cdef object _decode(self, str text)

@@ -142,13 +142,35 @@ class Dispatcher(SessionHandler):
         """
 
     def finish(self, party: Party, reason: str) -> None:
-        """Tell the application that a party has left, when the handlers before have ended.
+        """Tell the application that a party has left.
 
         Args:
             party: The party.
             reason: Why.
         """
         raise NotImplementedError
+
+    def finish_in_turn(self, party: Party, reason: str) -> None:
+        """Have :meth:`finish` called when the handlers before have ended.
+
+        Args:
+            party: The party.
+            reason: Why it has left.
+        """
+        if self.hub.serial and self.pending:
+            if self.waiting is None:
+                self.waiting = deque()
+            self.waiting.append((party, None, reason, -1))
+        else:
+            self.finish(party, reason)
+
+    def may_run(self, party: Party) -> bool:
+        """Return whether a handler whose turn it is may run.
+
+        Args:
+            party: Where its event came from.
+        """
+        return party.state == CONNECTED or party.deduplicated
 
     def kept_early(self, count: int) -> None:
         """Take note of how much has come before it is known whether the party may be there.
@@ -171,10 +193,10 @@ class Dispatcher(SessionHandler):
             raise PacketError(f"the data is nested deeper than max_json_depth={hub.max_depth}")
         if kind == EVENT:
             party = self.find(head.namespace)
-            if party is not None:
-                self._receive_event(party, head.id, text, offset, attachments)
-            else:
+            if party is None:
                 self.stray(head.namespace)
+            elif head.id < 0 or not party.deduplicated or not party.is_repeated(head.id):
+                self._receive_event(party, head.id, text, offset, attachments)
             return
         data = None
         if offset < len(text):
@@ -192,10 +214,10 @@ class Dispatcher(SessionHandler):
         if packet.kind == EVENT:
             name = check_event(packet.data)
             party = self.find(packet.namespace)
-            if party is not None:
-                self._receive_decoded(party, name, packet.data, packet.id)
-            else:
+            if party is None:
                 self.stray(packet.namespace)
+            elif packet.id < 0 or not party.deduplicated or not party.is_repeated(packet.id):
+                self._receive_decoded(party, name, packet.data, packet.id)
         else:
             self.receive_other(packet.kind, packet.namespace, packet.id, packet.data)
 
@@ -204,7 +226,7 @@ class Dispatcher(SessionHandler):
     ) -> None:
         hub = self.hub
         routes = party.routes()
-        if routes.typed and attachments is None and not routes.event_middleware:
+        if routes.typed and attachments is None and not (routes.event_middleware or party.numbered):
             name = _peek_name(text, offset)
             handler = None if name is None else routes.find(name)
             if handler is not None and handler.payload is not None and not hub.incoming:
@@ -226,6 +248,8 @@ class Dispatcher(SessionHandler):
     def _receive_decoded(self, party: Party, name: Any, data: list[Any], ack: int) -> None:
         hub = self.hub
         routes = party.routes()
+        if party.numbered and ack < 0:
+            party.take_offset(data)
         for listener in hub.incoming:
             try:
                 listener(name, party.name, party.sid, *data[1:])
@@ -313,9 +337,11 @@ class Dispatcher(SessionHandler):
                     self._blame(handler, began)
                     return
         except asyncio.CancelledError:
+            party.unanswered(ack)
             return
         except Exception as exc:
             hub.failed(f"the handler {handler.name} for {party.label()}", exc)
+            party.unanswered(ack)
             return
         self._blame(handler, began)
         if ack >= 0:
@@ -351,12 +377,13 @@ class Dispatcher(SessionHandler):
     def _finished(self, party: Party, handler: Handler, ack: int, task: Any) -> None:
         """Go on when a handler that suspended is done."""
         self.pending -= 1
-        if not task.cancelled():
-            exc = task.exception()
-            if exc is not None:
-                self.hub.failed(f"the handler {handler.name} for {party.label()}", exc)
-            elif ack >= 0:
-                self.answer(party, handler, ack, task.result())
+        exc = None if task.cancelled() else task.exception()
+        if exc is not None:
+            self.hub.failed(f"the handler {handler.name} for {party.label()}", exc)
+        if exc is not None or task.cancelled():
+            party.unanswered(ack)
+        elif ack >= 0:
+            self.answer(party, handler, ack, task.result())
         self.go_on()
 
     def worked(self, count: int) -> None:
@@ -375,7 +402,7 @@ class Dispatcher(SessionHandler):
             party, handler, data, ack = waiting.popleft()
             if handler is None:
                 self.finish(party, data)
-            elif party.state == CONNECTED:
+            elif self.may_run(party):
                 self._start(party, handler, data, ack)
         count = self.pending + (len(waiting) if waiting else 0)
         if self.session.reading_paused and count < self.hub.max_pending:

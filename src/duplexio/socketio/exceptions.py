@@ -6,8 +6,9 @@
     * :exc:`TimeoutError`: an answer did not come in time.
     * :exc:`BadNamespaceError`: this client is not connected to that namespace.
     * :exc:`DisconnectedError`: the connection is over.
+        * :exc:`AckLostError`: an answer can come no more; a :exc:`TimeoutError`, too.
         * :exc:`ClientGoneError`: the client left before it answered; a :exc:`TimeoutError`, too.
-    * :exc:`LimitExceededError`: a limit of the server stands against what was asked.
+    * :exc:`LimitExceededError`: a limit stands against what was asked.
     * :exc:`PacketError`: what the peer sent is no packet of Socket.IO.
     * :exc:`PayloadError`: the payload of an event is not what its handler's types say.
 
@@ -21,6 +22,7 @@ from typing import Any
 from .. import errors
 
 __all__ = [
+    "AckLostError",
     "BadNamespaceError",
     "ClientGoneError",
     "ConnectionError",
@@ -39,7 +41,31 @@ class SocketIOError(errors.DuplexioError):
 
 
 class ConnectionError(SocketIOError):
-    """A connection could not be made."""
+    """A connection could not be made.
+
+    Args:
+        args: The message for people.
+        data: What the server has said.
+        status: The HTTP status with which it has refused.
+        refusals: What it has said of each namespace that it has refused.
+
+    Attributes:
+        data: What the server has said; ``None`` for nothing.
+        status: The HTTP status with which it has refused; ``None`` when it was not by HTTP.
+        refusals: What it has said of each namespace that it has refused.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        data: Any = None,
+        status: int | None = None,
+        refusals: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(*args)
+        self.data = data
+        self.status = status
+        self.refusals = refusals or {}
 
 
 class ConnectionRefusedError(ConnectionError):
@@ -61,7 +87,6 @@ class ConnectionRefusedError(ConnectionError):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.message = str(args[0]) if args else "Connection rejected by server"
-        self.data: Any = None
         if len(args) > 1:
             self.data = args[1] if len(args) == 2 else args[1:]
         self.error_args: dict[str, Any] = {"message": self.message}
@@ -81,6 +106,13 @@ class DisconnectedError(SocketIOError):
     """The connection is over."""
 
 
+class AckLostError(DisconnectedError, TimeoutError):
+    """An answer can come no more: the connection is over, or the emit was never sent.
+
+    It is a :exc:`TimeoutError` because programs that wait for an answer catch that one.
+    """
+
+
 class ClientGoneError(DisconnectedError, TimeoutError):
     """The client left before it answered, or was not there at all.
 
@@ -89,7 +121,7 @@ class ClientGoneError(DisconnectedError, TimeoutError):
 
 
 class LimitExceededError(SocketIOError, errors.UsageError):
-    """A limit of the server stands against what was asked; the message names it."""
+    """A limit of the server, or of the client, stands against what was asked; it is named."""
 
 
 class PacketError(SocketIOError, errors.ProtocolError):

@@ -10,6 +10,7 @@ cdef class Hub(Core):
     cdef readonly object engine
     cdef readonly object registry
     cdef readonly dict adapters
+    cdef readonly object deliveries
     cdef public bint always_connect
     cdef public double connect_timeout
 

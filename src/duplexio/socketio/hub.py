@@ -11,6 +11,7 @@ from ..engineio.encoded import Encoded
 from ..engineio.engine import Engine
 from .adapter import Adapter
 from .core import Core, make_arguments
+from .delivery import Deliveries
 from .handlers import Routes
 from .limits import Limits
 from .packets import EVENT
@@ -36,6 +37,7 @@ class Hub(Core):
         engine: Its Engine.IO.
         registry: Its handlers.
         adapters: The namespaces that there are.
+        deliveries: What is known of clients that send emits again.
         always_connect: Whether clients are told that they are connected before the handler runs.
         connect_timeout: Seconds that a client may take to connect to a namespace.
     """
@@ -48,6 +50,7 @@ class Hub(Core):
         self.engine = engine
         self.registry = registry
         self.adapters: dict[str, Adapter] = {}
+        self.deliveries = Deliveries(limits.max_deliveries)
         self.always_connect = False
         self.connect_timeout = 45.0
         registry.changed = self.forget_routes

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from ..errors import UsageError
 
-__all__ = ["POLICIES", "Limits", "Rate"]
+__all__ = ["POLICIES", "ClientLimits", "Limits", "PeerLimits", "Rate"]
 
 #: What can be done when a limit is reached; the first is what is done by default. ``"pause"`` stops
 #: reading from the client for a while, ``"drop"`` leaves out what is too much, ``"disconnect"``
@@ -25,47 +25,40 @@ POLICIES = {
 
 
 @dataclass(slots=True, kw_only=True)
-class Limits:
-    """What one client may do.
+class PeerLimits:
+    """What the other side of a connection may do, be it a client or a server.
 
     Attributes:
         max_attachments: Binary attachments of one packet.
-        max_bytes_per_second: Characters of text and bytes that a client may send per second, twice
-            as many at once; ``None`` for no limit.
+        max_bytes_per_second: Characters of text and bytes that it may send per second, twice as
+            many at once; ``None`` for no limit.
         max_json_depth: How deep the data of an event may be nested.
-        max_namespaces: Namespaces that a client may be connected to. One more is refused.
-        max_packets_per_second: Packets that a client may send per second, twice as many at once;
+        max_packets_per_second: Packets that it may send per second, twice as many at once;
             ``None`` for no limit.
-        max_pending_acks: Acknowledgements that a client may owe us, in one namespace. The oldest
-            is given up for one more.
-        max_pending_handlers: Handlers of one client that may run, or wait, before nothing more is
-            read from it.
-        max_rooms: Rooms that a client may be in, in one namespace. ``enter_room`` raises
-            :exc:`.LimitExceededError` for one more.
+        max_pending_acks: Acknowledgements that it may owe us, in one namespace. The oldest is given
+            up for one more.
+        max_pending_handlers: Handlers of one connection that may run, or wait, before nothing more
+            is read from it.
         policies: What to do when a limit is reached, by the name of the limit; see
             :data:`POLICIES`.
 
     Raises:
         UsageError: A value is wrong.
-
-    Example:
-        >>> Limits(policies={"max_namespaces": "disconnect"}).policy("max_namespaces")
-        'disconnect'
     """
 
     max_attachments: int = 10
     max_bytes_per_second: float | None = None
     max_json_depth: int = 100
-    max_namespaces: int = 100
     max_packets_per_second: float | None = None
     max_pending_acks: int = 10_000
     max_pending_handlers: int = 100
-    max_rooms: int = 10_000
     policies: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in POLICIES:
-            value = getattr(self, name)
+        for each in fields(self):
+            name, value = each.name, getattr(self, each.name)
+            if name == "policies":
+                continue
             if name.endswith("_per_second"):
                 if value is not None and not value > 0:
                     raise UsageError(f"{name} is {value!r}; expected a number above 0, or None")
@@ -85,6 +78,51 @@ class Limits:
             name: Name of the limit.
         """
         return self.policies.get(name, POLICIES[name][0])
+
+
+@dataclass(slots=True, kw_only=True)
+class Limits(PeerLimits):
+    """What one client of a server may do.
+
+    Attributes:
+        max_namespaces: Namespaces that a client may be connected to. One more is refused.
+        max_rooms: Rooms that a client may be in, in one namespace. ``enter_room`` raises
+            :exc:`.LimitExceededError` for one more.
+        max_deliveries: Clients whose retried emits the server remembers, to know them again.
+
+    Example:
+        >>> Limits(policies={"max_namespaces": "disconnect"}).policy("max_namespaces")
+        'disconnect'
+    """
+
+    max_namespaces: int = 100
+    max_rooms: int = 10_000
+    max_deliveries: int = 10_000
+
+
+@dataclass(slots=True, kw_only=True)
+class ClientLimits(PeerLimits):
+    """What the server of a client may do, and what the client keeps.
+
+    Attributes:
+        max_early_events: Events of a namespace that may come before the server has said that the
+            client is connected to it: those that it has missed. More end the connection.
+        max_offline_bytes: Bytes of the emits that are kept while the client is not connected, or
+            are to be retried; one more raises :exc:`.LimitExceededError`.
+        max_offline_packets: How many of these emits there may be.
+        max_received: Events that wait in a :class:`.SimpleClient` for ``receive``, before nothing
+            more is read from the server.
+
+    Example:
+        >>> ClientLimits(max_offline_packets=100).max_offline_packets
+        100
+    """
+
+    max_attachments: int = 100
+    max_early_events: int = 10_000
+    max_offline_bytes: int = 2**24
+    max_offline_packets: int = 10_000
+    max_received: int = 1_000
 
 
 class Rate:

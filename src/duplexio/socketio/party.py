@@ -45,6 +45,8 @@ class Party:
         sid: The client's id there.
         state: :data:`CONNECTING`, :data:`CONNECTED` or :data:`GONE`.
         early: Handlers for what came while it was :data:`CONNECTING`.
+        numbered: Whether its events may have an offset.
+        deduplicated: Whether its events may come again.
         acks: What to do with the acknowledgements that are due, by their ids.
     """
 
@@ -53,6 +55,8 @@ class Party:
         self.name = name
         self.sid = sid
         self.state = CONNECTING
+        self.numbered = False
+        self.deduplicated = False
         self.early: list[Any] | None = None
         self.acks: dict[int, Any] | None = None
         self.last_ack = 0
@@ -80,6 +84,28 @@ class Party:
             why: The reason.
         """
         raise NotImplementedError
+
+    def take_offset(self, data: list[Any]) -> None:
+        """Take the offset off the payload of an event, if there is one.
+
+        Args:
+            data: The name and the arguments.
+        """
+
+    def is_repeated(self, id: int) -> bool:
+        """Return whether an event has come before; if so, it is answered as it was then.
+
+        Args:
+            id: Of the acknowledgement.
+        """
+        return False
+
+    def unanswered(self, id: int) -> None:
+        """Take note that the handler of an event has failed.
+
+        Args:
+            id: Of the acknowledgement.
+        """
 
     # Acknowledgements that it owes us
 
@@ -175,15 +201,23 @@ class Party:
             id: Of the acknowledgement.
             result: Nothing for ``None``, several arguments for a tuple.
         """
-        if result is NO_ACK or self.state != CONNECTED:
-            return
+        if result is not NO_ACK and self.state == CONNECTED:
+            self.transmit(self.ack_packet(id, result))
+
+    def ack_packet(self, id: int, result: Any) -> Any:
+        """Write an acknowledgement.
+
+        Args:
+            id: Its id.
+            result: Nothing for ``None``, several arguments for a tuple.
+        """
         if result is None:
             data = []
         elif type(result) is tuple:
             data = list(result)
         else:
             data = [result]
-        self.transmit(self.hub.packet(ACK, self.name, id, data))
+        return self.hub.packet(ACK, self.name, id, data)
 
 
 def is_coroutine(result: Any) -> bool:
