@@ -1,8 +1,8 @@
 """Offsets: how a server with connection state recovery numbers what it sends.
 
 It appends a string to the arguments of an event, see
-https://socket.io/docs/v4/connection-state-recovery. Nothing says that the last string of an event is
-such an offset: JavaScript's client takes any string for one, and so loses the recovery after an
+https://socket.io/docs/v4/connection-state-recovery. Nothing says that the last string of an event
+is such an offset: JavaScript's client takes any string for one, and so loses the recovery after an
 event that has none. All offsets in use begin with the time at the server, so that they can be told
 from other strings.
 """
