@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import UsageError
 from .cors import AllowedOrigins, Cors
 
-__all__ = ["TRANSPORTS", "Cookie", "ServerOptions", "SessionOptions"]
+__all__ = ["TRANSPORTS", "Cookie", "ServerOptions", "SessionOptions", "make_logger"]
 
 #: The transports that there are.
 TRANSPORTS = ("polling", "websocket")
@@ -229,3 +229,20 @@ def make_options(
         transports=TRANSPORTS if transports is None else transports,
         **others,
     )
+
+
+def make_logger(logger: bool | Logger, name: str = "duplexio.engineio") -> Logger:
+    """Return the logger that an argument ``logger`` stands for.
+
+    Args:
+        logger: ``False`` for the default, ``True`` for one that says what happens, or a logger.
+        name: Name of the default.
+    """
+    if not isinstance(logger, bool):
+        return logger
+    default = logging.getLogger(name)
+    if logger and default.level == logging.NOTSET:
+        default.setLevel(logging.INFO)
+        if not default.hasHandlers():
+            default.addHandler(logging.StreamHandler())
+    return default

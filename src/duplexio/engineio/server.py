@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json as standard_json
-import logging
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from .eager import start_eagerly
 from .engine import Engine
 from .exceptions import ConnectionRefusedError
 from .ids import IdGenerator
-from .options import TRANSPORTS, Logger, make_options
+from .options import TRANSPORTS, Logger, make_logger, make_options
 from .request import HttpRequest
 from .session import (
     BUFFER_OVERFLOW,
@@ -564,23 +563,6 @@ class Client(SessionHandler):
         waiting = len(self._waiting) if self._waiting else 0
         if self.session.reading_paused and self._pending + waiting < server.max_pending_handlers:
             self.session.resume_reading()
-
-
-def make_logger(logger: bool | Logger, name: str = "duplexio.engineio") -> Logger:
-    """Return the logger that an argument ``logger`` stands for.
-
-    Args:
-        logger: ``False`` for the default, ``True`` for one that says what happens, or a logger.
-        name: Name of the default.
-    """
-    if not isinstance(logger, bool):
-        return logger
-    default = logging.getLogger(name)
-    if logger and default.level == logging.NOTSET:
-        default.setLevel(logging.INFO)
-        if not default.hasHandlers():
-            default.addHandler(logging.StreamHandler())
-    return default
 
 
 def _takes_two(handler: Callable[..., Any]) -> bool:

@@ -14,6 +14,12 @@ from . import exceptions as exceptions
 if TYPE_CHECKING:
     from .adapter import Adapter as Adapter
     from .asgi import ASGIApp as ASGIApp
+    from .async_client import AsyncClient as AsyncClient
+    from .client_namespace import AsyncClientNamespace as AsyncClientNamespace
+    from .client_namespace import ClientNamespace as ClientNamespace
+    from .exceptions import (
+        AckLostError as AckLostError,
+    )
     from .exceptions import (
         BadNamespaceError as BadNamespaceError,
     )
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
     from .exceptions import (
         TimeoutError as TimeoutError,
     )
+    from .limits import ClientLimits as ClientLimits
     from .limits import Limits as Limits
     from .manager import AsyncManager as AsyncManager
     from .middleware import ConnectRequest as ConnectRequest
@@ -52,11 +59,17 @@ if TYPE_CHECKING:
     from .party import NO_ACK as NO_ACK
     from .party import NoAck as NoAck
     from .server import AsyncServer as AsyncServer
+    from .simple_client import AsyncSimpleClient as AsyncSimpleClient
+    from .simple_client import SimpleClient as SimpleClient
+    from .sync_client import Client as Client
 
 _MODULES = {
     "adapter": ("Adapter",),
     "asgi": ("ASGIApp",),
+    "async_client": ("AsyncClient",),
+    "client_namespace": ("AsyncClientNamespace", "ClientNamespace"),
     "exceptions": (
+        "AckLostError",
         "BadNamespaceError",
         "ClientGoneError",
         "ConnectionError",
@@ -68,12 +81,14 @@ _MODULES = {
         "SocketIOError",
         "TimeoutError",
     ),
-    "limits": ("Limits",),
+    "limits": ("ClientLimits", "Limits"),
     "manager": ("AsyncManager",),
     "middleware": ("ConnectRequest", "Event"),
     "namespace": ("AsyncNamespace",),
     "party": ("NO_ACK", "NoAck"),
     "server": ("AsyncServer",),
+    "simple_client": ("AsyncSimpleClient", "SimpleClient"),
+    "sync_client": ("Client",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

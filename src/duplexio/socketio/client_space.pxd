@@ -38,6 +38,8 @@ cdef class Space(Party):
     cdef object timer
 
     cpdef long long emit(self, list data, object callback=*, bint volatile=*) except -2
+    cpdef object emit_packet(self, object packet, bint volatile)
+    cpdef object check_size(self, object packet)
     cdef long long _emit_reliably(self, list data, object callback) except -2
     cpdef bint is_congested(self) except -1
     cdef object _drop(self, object callback)

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..engineio.channel import Channel
+from ..engineio.exceptions import PayloadTooLarge
 from ..errors import DuplexioError
 from .core import Core, transmit
 from .delivery import DELIVERY
 from .exceptions import AckLostError, BadNamespaceError
 from .handlers import Routes
 from .limits import ClientLimits
-from .outbox import Budget, Outbox, Retries
+from .outbox import Budget, Outbox, Retries, largest_message
 from .packets import DISCONNECT, EVENT
 from .party import CONNECTED, CONNECTING, GONE, Party, is_coroutine
 from .recovery import offset_kind
@@ -267,6 +268,45 @@ class Space(Party):
         if id >= 0 and hub.ack_timeout is not None:
             hub.loop.call_later(hub.ack_timeout, self._overdue, id, callback)
         return id
+
+    def emit_packet(self, packet: Any, volatile: bool) -> None:
+        """Send an event that was written by another thread, or keep it.
+
+        Args:
+            packet: The packet, which asks for no acknowledgement.
+            volatile: Whether to forget it when it cannot go now.
+        """
+        hub = self.client_hub
+        try:
+            if self.state == CONNECTED:
+                if not volatile or not self.is_congested():
+                    transmit(self.session, packet)
+                    return
+            elif self.state == CONNECTING and hub.offline == "buffer" and not volatile:
+                self.outbox.add(packet, -1)
+                return
+            hub.count("dropped_emits")
+        except DuplexioError as exc:
+            hub.logger.error("%s: an emit was not sent: %s", self.label(), exc)
+            hub.count("unsendable_emits")
+
+    def check_size(self, packet: Any) -> None:
+        """Refuse a packet that is larger than the server takes.
+
+        Args:
+            packet: The packet.
+
+        Raises:
+            PayloadTooLarge: It is.
+        """
+        session: Any = self.session
+        limit = 0 if session is None else session.max_payload
+        if limit and largest_message(packet) > limit:
+            raise PayloadTooLarge(
+                f"a message takes {largest_message(packet)} bytes, and the server takes no more"
+                f" than {limit} at once (its maxPayload): send it in pieces, or raise the server's"
+                " max_http_buffer_size"
+            )
 
     def _emit_reliably(self, data: list[Any], callback: Any) -> int:
         reliable = self.reliable

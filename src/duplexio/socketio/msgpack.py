@@ -13,11 +13,18 @@ from typing import Any
 
 import msgspec
 
+from ..errors import UsageError
 from .exceptions import PacketError
 from .packets import BINARY_ACK, BINARY_EVENT, EVENT
 from .values import OPAQUE, decode_json, normalize, scan
 
-__all__ = ["MsgpackPacket", "MsgpackSerializer", "decode_msgpack", "encode_msgpack"]
+__all__ = [
+    "MsgpackPacket",
+    "MsgpackSerializer",
+    "decode_msgpack",
+    "encode_msgpack",
+    "make_serializer",
+]
 
 # Milliseconds that a Date of JavaScript can have.
 _MAX_DATE = 8_640_000_000_000_000
@@ -122,6 +129,22 @@ class MsgpackSerializer:
         if isinstance(message, str):
             return _check_packet(decode_json(message))
         return decode_msgpack(message)
+
+
+def make_serializer(serializer: Any) -> Any:
+    """Return the serializer that an argument stands for; ``None`` for the usual text."""
+    if serializer == "default":
+        return None
+    if serializer == "msgpack":
+        return MsgpackSerializer()
+    if isinstance(serializer, type):
+        serializer = serializer()
+    if not hasattr(serializer, "encode") or not hasattr(serializer, "decode"):
+        raise UsageError(
+            f"serializer is {serializer!r}; expected 'default', 'msgpack', or a class with the"
+            " methods 'encode' and 'decode'"
+        )
+    return serializer
 
 
 def _extension(code: int, data: memoryview) -> Any:

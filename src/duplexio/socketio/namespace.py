@@ -60,27 +60,8 @@ class BaseNamespace:
 
     def dispatches_itself(self) -> bool:
         """Return whether the class has a ``trigger_event`` of its own."""
-        function = type(self).trigger_event
+        function = getattr(type(self), "trigger_event", None)
         return not getattr(function, "calls_methods", False)
-
-    async def trigger_event(self, event: Any, *args: Any) -> Any:
-        """Call the method of an event; to be overridden by those who dispatch in another way.
-
-        Args:
-            event: Name of the event.
-            args: What the method is called with.
-        """
-        method = getattr(self, f"on_{event}", None)
-        if method is None:
-            return None
-        own = _OWN_EVENTS.get(event)
-        if own is not None:
-            front = max(len(args) - own, 0)
-            args = args[: front + arity(method, front, len(args) - front)]
-        result = method(*args)
-        return await result if inspect.isawaitable(result) else result
-
-    trigger_event.calls_methods = True  # type: ignore[attr-defined]
 
 
 class AsyncNamespace(BaseNamespace):
@@ -102,6 +83,25 @@ class AsyncNamespace(BaseNamespace):
     def is_asyncio_based(self) -> bool:
         """Return ``True``."""
         return True
+
+    async def trigger_event(self, event: Any, *args: Any) -> Any:
+        """Call the method of an event; to be overridden by those who dispatch in another way.
+
+        Args:
+            event: Name of the event.
+            args: What the method is called with.
+        """
+        method = getattr(self, f"on_{event}", None)
+        if method is None:
+            return None
+        own = _OWN_EVENTS.get(event)
+        if own is not None:
+            front = max(len(args) - own, 0)
+            args = args[: front + arity(method, front, len(args) - front)]
+        result = method(*args)
+        return await result if inspect.isawaitable(result) else result
+
+    trigger_event.calls_methods = True  # type: ignore[attr-defined]
 
     def _set_server(self, server: AsyncServer) -> None:
         self._server = server

@@ -12,7 +12,15 @@ from ..engineio.encoded import Encoded
 from ..errors import UsageError
 from .exceptions import LimitExceededError
 
-__all__ = ["OFFLINE_POLICIES", "Budget", "Entry", "Outbox", "Retries", "packet_size"]
+__all__ = [
+    "OFFLINE_POLICIES",
+    "Budget",
+    "Entry",
+    "Outbox",
+    "Retries",
+    "largest_message",
+    "packet_size",
+]
 
 #: What happens to an emit while the client is not connected, but tries to be: it is kept and sent
 #: later, it raises an exception, or it is forgotten.
@@ -35,6 +43,21 @@ def packet_size(packet: Any) -> int:
     if isinstance(packet, bytes):
         return len(packet)
     return packet.size() if isinstance(packet, Encoded) else len(packet.data)
+
+
+def largest_message(packet: Any) -> int:
+    """Return the bytes of the largest message that a packet goes out in.
+
+    Args:
+        packet: What ``Core.packet`` has made.
+
+    Example:
+        >>> largest_message(b'42["x"]'), largest_message(Encoded('51-["x"]', (bytes(99),)))
+        (7, 99)
+    """
+    if isinstance(packet, Encoded):
+        return max(len(packet.packet.encode()), *map(len, packet.attachments))
+    return packet_size(packet)
 
 
 class Budget:

@@ -173,13 +173,15 @@ class ServerRegistration(Registration):
         Raises:
             UsageError: It is something else.
         """
-        if not isinstance(namespace_handler, BaseNamespace):
+        if not isinstance(namespace_handler, BaseNamespace) or not hasattr(
+            namespace_handler, "_set_server"
+        ):
             raise UsageError(
                 f"{namespace_handler!r} is no namespace; expected an instance of AsyncNamespace"
             )
         if not namespace_handler.is_asyncio_based():
             raise UsageError(f"{namespace_handler!r} is for servers that block")
-        namespace_handler._set_server(self)  # type: ignore[attr-defined]
+        namespace_handler._set_server(self)
         self.registry.add_object(namespace_handler.namespace, namespace_handler)
 
     @overload

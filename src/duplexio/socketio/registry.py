@@ -62,6 +62,7 @@ class Registry:
         self.event_middleware: list[tuple[Namespace, Function]] = []
         self.connect_middleware: list[tuple[Namespace, Function]] = []
         self._payloads: dict[Function, bool] = {}
+        self._direct: set[Function] = set()
 
     def add(
         self,
@@ -70,6 +71,7 @@ class Registry:
         function: Function,
         run_in_thread: bool = False,
         validate: bool = False,
+        direct: bool = False,
     ) -> None:
         """Add a handler, in place of the one that was there.
 
@@ -79,7 +81,10 @@ class Registry:
             function: The handler.
             run_in_thread: Whether to run it in a thread.
             validate: Whether hints of plain types are checked, too.
+            direct: Whether to run it on the event loop even where handlers run in threads.
         """
+        if direct:
+            self._direct.add(function)
         if run_in_thread:
             function = in_thread(function)
         self._payloads[function] = validate
@@ -166,13 +171,14 @@ class Registry:
         style += self._base
         front = FRONT[style]
         most = self._reserved.get(name)
-        if most is not None:
-            return Handler(function, style, arity(function, front, most))
         payload = None
-        if checked:
+        if most is None and checked:
             validate = self._payloads.get(function, getattr(function, "validate", False))
             payload = make_payload(function, front, validate)
-        return Handler(function, style, -1, payload)
+        count = -1 if most is None else arity(function, front, most)
+        handler = Handler(function, style, count, payload)
+        handler.direct = function in self._direct
+        return handler
 
 
 def in_thread(function: Function) -> Function:

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
-from ..engineio.options import Logger
+from ..engineio.options import Logger, make_logger
 from ..engineio.request import HttpRequest
 from ..engineio.server import AsyncServer as EngineServer
-from ..engineio.server import make_logger
 from ..engineio.session import PARSE_ERROR, PING_TIMEOUT, SERVER_SHUTDOWN, Session
 from ..engineio.session import TRANSPORT_CLOSE as _TRANSPORT_CLOSE
 from ..engineio.session import TRANSPORT_ERROR as _TRANSPORT_ERROR
@@ -27,7 +26,7 @@ from .hub import Hub
 from .limits import Limits
 from .log import EventLog
 from .manager import AsyncManager
-from .msgpack import MsgpackSerializer
+from .msgpack import make_serializer
 from .packets import DISCONNECT
 from .registration import ServerRegistration
 from .registry import ALL, Registry
@@ -606,19 +605,3 @@ class Environs(Mapping[str, dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self._sessions)
-
-
-def make_serializer(serializer: Any) -> Any:
-    """Return the serializer that an argument stands for; ``None`` for the usual text."""
-    if serializer == "default":
-        return None
-    if serializer == "msgpack":
-        return MsgpackSerializer()
-    if isinstance(serializer, type):
-        serializer = serializer()
-    if not hasattr(serializer, "encode") or not hasattr(serializer, "decode"):
-        raise UsageError(
-            f"serializer is {serializer!r}; expected 'default', 'msgpack', or a class with the"
-            " methods 'encode' and 'decode'"
-        )
-    return serializer
