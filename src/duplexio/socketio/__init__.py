@@ -60,8 +60,6 @@ if TYPE_CHECKING:
     from .party import NoAck as NoAck
     from .server import AsyncServer as AsyncServer
     from .simple_client import AsyncSimpleClient as AsyncSimpleClient
-    from .simple_client import SimpleClient as SimpleClient
-    from .sync_client import Client as Client
 
 _MODULES = {
     "adapter": ("Adapter",),
@@ -87,8 +85,7 @@ _MODULES = {
     "namespace": ("AsyncNamespace",),
     "party": ("NO_ACK", "NoAck"),
     "server": ("AsyncServer",),
-    "simple_client": ("AsyncSimpleClient", "SimpleClient"),
-    "sync_client": ("Client",),
+    "simple_client": ("AsyncSimpleClient",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -11,7 +11,6 @@ from .namespace import BaseNamespace, arity
 
 if TYPE_CHECKING:
     from .async_client import AsyncClient
-    from .sync_client import Client
 
 __all__ = ["AsyncClientNamespace", "BaseClientNamespace", "ClientNamespace"]
 
@@ -142,10 +141,9 @@ class ClientNamespace(BaseClientNamespace):
     """
 
     @property
-    def client(self) -> Client:
+    def client(self) -> Any:
         """The client that this is registered on."""
-        client: Client = self._registered_client()
-        return client
+        return self._registered_client()
 
     def trigger_event(self, event: Any, *args: Any) -> Any:
         """Call the method of an event; to be overridden by those who dispatch in another way.

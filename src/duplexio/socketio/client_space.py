@@ -18,6 +18,7 @@ from .delivery import DELIVERY
 from .exceptions import AckLostError, BadNamespaceError
 from .handlers import Routes
 from .limits import ClientLimits
+from .old_clients import in_ascii
 from .outbox import Budget, Outbox, Retries, largest_message
 from .packets import DISCONNECT, EVENT
 from .party import CONNECTED, CONNECTING, GONE, Party, is_coroutine
@@ -259,7 +260,7 @@ class Space(Party):
         try:
             packet = hub.packet(EVENT, self.name, id, data)
             if self.state == CONNECTED:
-                transmit(self.session, packet)
+                self.transmit(packet)
             else:
                 self.outbox.add(packet, id)
         except BaseException:
@@ -280,7 +281,7 @@ class Space(Party):
         try:
             if self.state == CONNECTED:
                 if not volatile or not self.is_congested():
-                    transmit(self.session, packet)
+                    self.transmit(packet)
                     return
             elif self.state == CONNECTING and hub.offline == "buffer" and not volatile:
                 self.outbox.add(packet, -1)
@@ -419,7 +420,7 @@ class Space(Party):
     def _send_kept(self, packet: Any, id: int) -> None:
         """Send what was kept; nobody is there to whom it could be raised that it cannot be sent."""
         try:
-            transmit(self.session, packet)
+            self.transmit(packet)
         except DuplexioError as exc:
             self.client_hub.logger.error("%s: a kept emit was not sent: %s", self.label(), exc)
             self.client_hub.count("unsendable_emits")
@@ -431,8 +432,12 @@ class Space(Party):
 
     def transmit(self, packet: Any) -> None:
         """Send a packet now."""
-        if self.session is not None:
-            transmit(self.session, packet)
+        session = self.session
+        if session is not None:
+            if session.protocol == 3 and session.transport == "polling":
+                # A server 1.x would read it as if each byte were a character.
+                packet = in_ascii(packet)
+            transmit(session, packet)
 
     # Recovery
 

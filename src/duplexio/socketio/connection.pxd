@@ -10,7 +10,6 @@ cdef class Connection(Dispatcher):
     cdef readonly Hub server_hub
     cdef readonly Client root
     cdef readonly dict others
-    cdef readonly bint exact
     cdef public double due
     cdef public long slot
     cdef public int place

@@ -20,7 +20,7 @@ from .dispatcher import Dispatcher
 from .exceptions import ConnectionRefusedError, PacketError
 from .hub import Hub
 from .middleware import run_connect
-from .old_clients import in_ascii, undouble
+from .old_clients import in_ascii
 from .packets import ACK, CONNECT, CONNECT_ERROR, DISCONNECT
 from .party import Party, is_coroutine
 
@@ -47,7 +47,6 @@ class Connection(Dispatcher):
         server_hub: What the connections of the server share.
         root: The client in the namespace ``/``.
         others: The clients in other namespaces, by their names.
-        exact: Whether text is known to come as it is meant; see ``old_clients.py``.
         due: The end of ``connect_timeout``; kept by the timer, as ``slot`` and ``place``.
     """
 
@@ -56,7 +55,6 @@ class Connection(Dispatcher):
         self.server_hub = hub
         self.root: Client | None = None
         self.others: dict[str, Client] | None = None
-        self.exact = False
         self.due = 0.0
         self.slot = -1
         self.place = 0
@@ -69,16 +67,6 @@ class Connection(Dispatcher):
             self.connect("/", None)
         else:
             self._expect_connect()
-
-    def read_old(self, text: str) -> str:
-        """Read what may come from a client 1.x; see ``old_clients.py``."""
-        if self.exact or self.session.transport != "polling" or self.hub.serializer is not None:
-            return text
-        once = undouble(text)
-        if once is None:
-            self.exact = True
-            return text
-        return once
 
     def on_close(self, session: Session, reason: str) -> None:
         """Take note that the session is over."""

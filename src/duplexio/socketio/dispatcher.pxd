@@ -16,9 +16,10 @@ cdef class Dispatcher(SessionHandler):
     cdef object waiting
     cdef list rates
     cdef readonly int pending
+    cdef readonly bint exact
     cdef readonly unsigned char protocol
 
-    cpdef str read_old(self, str text)
+    cdef str _read_old(self, str text)
     cpdef Party find(self, str namespace)
     cpdef object receive_other(self, int kind, str namespace, long long id, object data)
     cpdef object stray(self, str namespace)

@@ -18,6 +18,7 @@ from .exceptions import PacketError, PayloadError
 from .handlers import Handler
 from .limits import Rate
 from .middleware import run_event
+from .old_clients import undouble
 from .packets import BINARY_EVENT, EVENT, RESERVED_EVENTS, Head, check_event, parse_head
 from .party import CONNECTED, CONNECTING, Party, is_coroutine
 from .stepper import clock
@@ -40,6 +41,7 @@ class Dispatcher(SessionHandler):
         session: The session; ``None`` before it is open.
         protocol: Version of Engine.IO: 3 carries the protocols 3 and 4 of Socket.IO, 4 carries 5.
         pending: Handlers that have suspended.
+        exact: Whether text is known to come as it is meant; see ``old_clients.py``.
     """
 
     def __init__(self, hub: Any, session: Any) -> None:
@@ -50,6 +52,7 @@ class Dispatcher(SessionHandler):
         self.waiting: deque[Any] | None = None
         self.rates: list[Rate | None] | None = None
         self.pending = 0
+        self.exact = False
 
     # What the session tells
 
@@ -59,7 +62,7 @@ class Dispatcher(SessionHandler):
         if hub.rated and not self._admit(len(text) - start):
             return
         if self.protocol == 3 and not text.isascii():
-            text = self.read_old(text)
+            text = self._read_old(text)
         try:
             if hub.serializer is not None:
                 self._receive_message(text[start:])
@@ -98,13 +101,15 @@ class Dispatcher(SessionHandler):
 
     # What the two sides do in different ways
 
-    def read_old(self, text: str) -> str:
-        """Return what a message of Engine.IO 3 says that is not ASCII.
-
-        Args:
-            text: The message.
-        """
-        return text
+    def _read_old(self, text: str) -> str:
+        """Return what a message of Engine.IO 3 says that is not ASCII; see ``old_clients.py``."""
+        if self.exact or self.session.transport != "polling" or self.hub.serializer is not None:
+            return text
+        once = undouble(text)
+        if once is None:
+            self.exact = True
+            return text
+        return once
 
     def find(self, namespace: str) -> Party | None:
         """Return who is on the other side of a namespace.
