@@ -99,10 +99,8 @@ class ASGIApp:
         if kind in ("http", "websocket") and self.serves(path):
             await self.serve(scope, receive, send)
             return
-        if kind == "http" and self.static_files:
-            found = find_file(path, self.static_files)
-            if found is not None and await _serve_file(scope, send, *found):
-                return
+        if kind == "http" and await self.serve_beside(scope, path, send):
+            return
         if self.other_asgi_app is not None:
             await self.other_asgi_app(scope, receive, send)
         elif kind == "websocket":
@@ -110,6 +108,25 @@ class ASGIApp:
             await send({"type": "websocket.close"})
         else:
             await respond(send, 404, ((b"content-type", b"text/plain"),), b"Not Found")
+
+    async def serve_beside(self, scope: Scope, path: str, send: Send) -> bool:
+        """Serve a request for what there is beside Engine.IO: files.
+
+        Derived classes override this rather than ``__call__``, since the front door serves the
+        requests of Engine.IO itself only where ``__call__`` would do no more than that.
+
+        Args:
+            scope: The ASGI scope.
+            path: The path, without the one that the application is mounted on.
+            send: ASGI's.
+
+        Returns:
+            Whether it was one.
+        """
+        if not self.static_files:
+            return False
+        found = find_file(path, self.static_files)
+        return found is not None and await _serve_file(scope, send, *found)
 
     def serves(self, path: str) -> bool:
         """Tell whether requests for a path are the server's.

@@ -9,6 +9,7 @@ cdef class Member(Party):
     cdef public dict rooms
 
     cpdef object deliver(self, object packet)
+    cpdef object emit(self, list data, object callback=*)
 
 
 cdef class Adapter:

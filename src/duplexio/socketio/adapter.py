@@ -43,6 +43,16 @@ class Member(Party):
         """
         raise NotImplementedError
 
+    def emit(self, data: list[Any], callback: Any = None) -> None:
+        """Send an event.
+
+        Args:
+            data: Name and arguments.
+            callback: What to do with the acknowledgement: a future, or a function that is called
+                with its arguments; ``None`` when none is wanted.
+        """
+        raise NotImplementedError
+
 
 class Adapter:
     """The clients and rooms of one namespace.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..engineio.asgi import ASGIApp as EngineApp
-from ..engineio.asgi import Receive, Scope, Send, inner_path, respond
+from ..engineio.asgi import Scope, Send, respond
 from ..engineio.static_files import StaticFiles
 from .browser import FILES, etag
 
@@ -53,14 +53,13 @@ class ASGIApp(EngineApp):
         self.socketio_server = socketio_server
         self.serve_client = serve_client
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request (called by an ASGI server)."""
-        if scope["type"] == "http":
-            name = self.client_file(inner_path(scope))
-            if name is not None:
-                await _serve_client(name, scope, send)
-                return
-        await super().__call__(scope, receive, send)
+    async def serve_beside(self, scope: Scope, path: str, send: Send) -> bool:
+        """Serve the client for browsers."""
+        name = self.client_file(path)
+        if name is None:
+            return await super().serve_beside(scope, path, send)
+        await _serve_client(name, scope, send)
+        return True
 
     def serves(self, path: str) -> bool:
         """Tell whether requests for a path are the server's.

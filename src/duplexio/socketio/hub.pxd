@@ -1,6 +1,8 @@
 """Types for compiling hub.py."""
 
-from .adapter cimport Adapter
+cimport cython
+
+from .adapter cimport Adapter, Member
 from .core cimport Core, make_arguments
 from .handlers cimport Routes
 
@@ -16,6 +18,7 @@ cdef class Hub(Core):
 
     cpdef Routes routes_of(self, Adapter adapter)
     cpdef object shared_packet(self, str namespace, list data)
+    @cython.locals(adapter=Adapter, member=Member, each=Member)
     cpdef object emit(
         self,
         object event,

@@ -111,9 +111,9 @@ class Hub(Core):
             rooms = to
         else:
             if skip_sid is None and skip_room is None and to not in adapter.rooms:
-                client: Any = adapter.members.get(to)
-                if client is not None:
-                    client.emit(arguments, callback)
+                member = adapter.members.get(to)
+                if member is not None:
+                    member.emit(arguments, callback)
                 return
             rooms = (to,)
         skip_sids = _as_list(skip_sid)
@@ -123,8 +123,7 @@ class Hub(Core):
             adapter.broadcast(packet, rooms, skip_sids, skip_rooms)
             return
         for each in adapter.select(rooms, skip_sids, skip_rooms):
-            client = each
-            client.emit(list(arguments), callback)
+            each.emit(list(arguments), callback)
 
     def now(self) -> float:
         """Return the time of the loop, in seconds, as the engine tells it."""

@@ -2,7 +2,7 @@
 
 cimport cython
 
-from .stepper cimport Stepper, references
+from .stepper cimport Stepper, references, weak_references
 
 cdef dict _running
 cdef bint _EAGER

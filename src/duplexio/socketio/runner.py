@@ -11,11 +11,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from typing import Any
-from weakref import getweakrefcount
 
 from ..engineio.eager import start_eagerly
 from .parked import Parked
-from .stepper import Stepper, references
+from .stepper import Stepper, references, weak_references
 
 __all__ = ["Runner"]
 
@@ -38,7 +37,7 @@ class Slot:
         self.parked = Parked(loop)
         self.task = self.parked.task
         self.woken = self.parked.wake.done
-        self.weak = getweakrefcount(self.task)
+        self.weak = weak_references(self.task)
 
 
 class Runner:
@@ -111,7 +110,7 @@ class Runner:
             return None
         if (
             references(task) == kept
-            and getweakrefcount(task) == slot.weak
+            and weak_references(task) == slot.weak
             and not task._callbacks
             and not slot.woken()
         ):

@@ -2,6 +2,7 @@
 
 cpdef double clock()
 cpdef Py_ssize_t references(object value)
+cpdef Py_ssize_t weak_references(object value) except -1
 
 
 cdef class Stepper:

@@ -10,8 +10,9 @@ from contextvars import copy_context
 from sys import getrefcount
 from time import perf_counter
 from typing import Any
+from weakref import getweakrefcount
 
-__all__ = ["Stepper", "clock", "references"]
+__all__ = ["Stepper", "clock", "references", "weak_references"]
 
 
 def clock() -> float:
@@ -26,6 +27,15 @@ def references(value: Any) -> int:
         value: The object.
     """
     return getrefcount(value)
+
+
+def weak_references(value: Any) -> int:
+    """Return how many weak references to an object there are; from Python 3.12 on nobody asks.
+
+    Args:
+        value: The object.
+    """
+    return getweakrefcount(value)
 
 
 class Stepper:

@@ -3,6 +3,16 @@
 
 cdef extern from *:
     """
+    static Py_ssize_t count_weak(PyObject *value) {
+    #if PY_VERSION_HEX < 0x030C0000
+        PyObject **list = PyObject_GET_WEAKREFS_LISTPTR(value);
+        return *list ? _PyWeakref_GetWeakrefCount((PyWeakReference *) *list) : 0;
+    #else
+        (void) value;
+        return 0;
+    #endif
+    }
+
     #ifdef _WIN32
     #define WIN32_LEAN_AND_MEAN
     #include <windows.h>
@@ -34,6 +44,7 @@ cdef extern from *:
     }
     """
     double read_clock() nogil
+    Py_ssize_t count_weak(object value) except -1
     object send_none(object coroutine, object context, int *suspended)
 
 cdef extern from "Python.h":
@@ -47,6 +58,10 @@ cpdef double clock():
 
 cpdef Py_ssize_t references(object value):
     return Py_REFCNT(value)
+
+
+cpdef Py_ssize_t weak_references(object value) except -1:
+    return count_weak(value)
 
 
 cdef class Stepper:
