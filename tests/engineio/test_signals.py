@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 from duplexio.engineio.signals import SIGNALS, Herald, listen
 from tests.engineio.serving import Http, serving
+from tests.hosting.programs import handshake
 
 
 @contextmanager
@@ -131,6 +132,21 @@ async def test_the_front_door_needs_no_signal(hosting):
     assert (await waiting.receive())[2] == b"1"
     await waiting.__aexit__()
     assert peer.events[-1] == ("disconnect", "server shutting down")
+    # The loop has let go of the engine.
+    assert not asyncio.get_running_loop()._duplexio_engines
+
+
+async def test_a_client_that_does_not_answer_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("duplexio.hosting.native.SHUTDOWN_TIMEOUT", 0.1)
+    async with serving() as peer:
+        reader, writer = await asyncio.open_connection("127.0.0.1", peer.port)
+        writer.write(handshake("/engine.io/?EIO=4&transport=websocket"))
+        await reader.readuntil(b"}")
+    # 1012, and then the end, though the client has not said a word
+    assert await reader.read() == b"\x88\x02\x03\xf4"
+    assert peer.events[-1] == ("disconnect", "server shutting down")
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_an_upgrade_that_goes_on_while_the_server_stops():

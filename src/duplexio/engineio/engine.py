@@ -448,6 +448,8 @@ class Engine(LoopHost):
     def start(self) -> None:
         """Let clients in again, after a shutdown (called when the server of HTTP starts)."""
         self.shutting_down = False
+        if self.shared is not None:
+            _engines_of(self.loop_state.loop).add(self)
 
     async def settle(self) -> None:
         """Do what :meth:`shutdown` does, if the server stops; else nothing."""
@@ -490,6 +492,7 @@ class Engine(LoopHost):
             await asyncio.wait(left)
         for session in list(self.sessions.values()):
             session.end(SERVER_SHUTDOWN)
+        _engines_of(self.loop_state.loop).discard(self)
 
 
 def _engines_of(loop: asyncio.AbstractEventLoop) -> set[Engine]:
