@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import ssl
@@ -297,6 +298,27 @@ def parse_headers(lines: Sequence[str]) -> list[tuple[str, str]]:
     "--color/--no-color", default=None, show_default="on a terminal, unless NO_COLOR is set"
 )
 @click.option("-v", "--verbose", is_flag=True, help="Say what happens also when nobody types.")
+@click.option("--socketio", is_flag=True, help="Speak Socket.IO: lines are events.")
+@click.option(
+    "-n",
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    default=["/"],
+    help="Socket.IO: connect to this namespace; may be repeated.",
+)
+@click.option("--auth", help="Socket.IO: what to send when connecting, in JSON.")
+@click.option("--answer", help="Socket.IO: what to acknowledge the server's events with, in JSON.")
+@click.option(
+    "-t",
+    "--transport",
+    "transports",
+    multiple=True,
+    type=click.Choice(["polling", "websocket"]),
+    show_default="both",
+    help="Socket.IO: use this transport; may be repeated.",
+)
+@click.option("--path", default="socket.io", help="Socket.IO: path of the endpoint.")
 def command(
     uri: str,
     headers: tuple[str, ...],
@@ -310,8 +332,10 @@ def command(
     timeout: float,
     color: bool | None,
     verbose: bool,
+    socketio: bool,
+    **events: Any,
 ) -> None:
-    """Talk to a WebSocket server from the terminal.
+    """Talk to a WebSocket or Socket.IO server from the terminal.
 
     Type lines to send them; /help lists the commands. If standard input is no terminal, its lines
     are sent, and the answers written to standard output.
@@ -319,29 +343,76 @@ def command(
     The exit status is 0 when the connection was closed with 1000, 1001 or no code, 1 with another
     code or none at all, 2 for wrong usage, and 3 when there was no connection.
     """
-    uri = complete_uri(uri)
-    options: dict[str, Any] = {
-        "additional_headers": parse_headers(headers),
-        "subprotocols": list(subprotocols) or None,
-        "origin": origin,
-        "legacy": int(legacy) if legacy else None,
-        "max_size": max_size,
-        "open_timeout": timeout,
-        "close_timeout": timeout,
-    }
-    if insecure and uri.startswith("wss:"):
-        options["ssl"] = unchecked_tls()
     console: Console
     if messages or not sys.stdin.isatty() or not sys.stdout.isatty():
         console = LineConsole(messages or None, quiet=not verbose)
     else:
         coloured = "NO_COLOR" not in os.environ if color is None else color
         console = TerminalConsole(data_folder() / "connect-history", coloured)
+    if socketio:
+        talking = _events(uri, console, wait, headers, insecure, timeout, **events)
+    else:
+        uri = complete_uri(uri)
+        options: dict[str, Any] = {
+            "additional_headers": parse_headers(headers),
+            "subprotocols": list(subprotocols) or None,
+            "origin": origin,
+            "legacy": int(legacy) if legacy else None,
+            "max_size": max_size,
+            "open_timeout": timeout,
+            "close_timeout": timeout,
+        }
+        if insecure and uri.startswith("wss:"):
+            options["ssl"] = unchecked_tls()
+        talking = talk(uri, console, wait, options)
     try:
-        status = asyncio.run(talk(uri, console, wait, options))
+        status = asyncio.run(talking)
     except KeyboardInterrupt:
         status = 130  # as shells count an interrupted program: 128 and the signal's number
     raise SystemExit(status)
+
+
+async def _events(
+    url: str,
+    console: Console,
+    wait: float,
+    headers: Sequence[str],
+    insecure: bool,
+    timeout: float,
+    *,
+    namespaces: Sequence[str],
+    auth: str | None,
+    answer: str | None,
+    transports: Sequence[str],
+    path: str,
+) -> int:
+    """Talk Socket.IO; return the exit status."""
+    from .events import talk_events
+
+    options: dict[str, Any] = {"ssl_verify": not insecure, "open_timeout": timeout}
+    if transports:
+        options["transports"] = transports
+    status = await talk_events(
+        url if "://" in url else f"http://{url}",
+        console,
+        namespaces=namespaces,
+        auth=_parse_json("--auth", auth),
+        answer=() if answer is None else (_parse_json("--answer", answer),),
+        wait=wait,
+        path=path,
+        timeout=timeout,
+        options={**options, "headers": dict(parse_headers(headers))},
+    )
+    return UNREACHABLE if status is None else status
+
+
+def _parse_json(name: str, text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as exc:
+        raise click.UsageError(f"{name} is {text!r}; expected JSON: {exc}") from exc
 
 
 async def talk(uri: str, console: Console, wait: float, options: dict[str, Any]) -> int:
