@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "connect": (".connect", "Talk to a WebSocket server from the terminal."),
     "doctor": (".doctor", "Find out what a server speaks, and what stands in its way."),
     "serve": (".serve", "Serve an ASGI application with uvicorn and duplexio's WebSockets."),
+    "types": (".types", "Write a Socket.IO server's events as TypeScript or AsyncAPI."),
 }
 
 

@@ -69,6 +69,11 @@ class Handler:
         """The function's name, for logs."""
         return getattr(self.function, "__qualname__", repr(self.function))
 
+    @property
+    def front(self) -> int:
+        """How many arguments the function is given in front of those of the event."""
+        return FRONT[self.style]
+
     def arguments(self, event: Any, namespace: str, sid: str, data: list[Any]) -> list[Any]:
         """Return what the function is called with.
 

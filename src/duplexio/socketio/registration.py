@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from ..errors import UsageError
+from .contract import declared_event, json_schema
 from .core import Core
 from .namespace import BaseNamespace
 from .registry import ALL, Registry
@@ -183,6 +184,34 @@ class ServerRegistration(Registration):
             raise UsageError(f"{namespace_handler!r} is for servers that block")
         namespace_handler._set_server(self)
         self.registry.add_object(namespace_handler.namespace, namespace_handler)
+
+    def declare(
+        self, event: str, *types: Any, answer: Any = None, namespace: str | None = None
+    ) -> None:
+        """Say that the server emits an event, for ``duplexio types``.
+
+        Nothing is checked when it is emitted.
+
+        Args:
+            event: Name of the event.
+            types: Types of its arguments: what typed handlers take.
+            answer: Type of what clients acknowledge it with; ``None`` when they do not.
+            namespace: The namespace, by default ``/``.
+
+        Raises:
+            UsageError: Payloads cannot have such a type.
+
+        Example:
+            >>> from duplexio import socketio
+            >>> sio = socketio.AsyncServer()
+            >>> sio.declare("moved", str, int, answer=bool)
+        """
+        try:
+            json_schema([*types, answer])
+        except (TypeError, NotImplementedError) as exc:
+            raise UsageError(f"{event!r} cannot be declared: {exc}") from exc
+        declared = self.registry.declared.setdefault(namespace or "/", {})
+        declared[event] = declared_event(event, types, answer)
 
     @overload
     def use_for_connections(

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from .contract import Event
 from .handlers import (
     EVENT_NAMESPACE_SID,
     EVENT_SID,
@@ -49,6 +50,7 @@ class Registry:
         changed: Is called after every change.
         handlers: Functions by namespace and event.
         objects: Class namespaces by their namespaces.
+        declared: What the server emits, by namespace and event, as far as it was declared.
         event_middleware: What events go through, with the namespace of each.
         connect_middleware: What clients that connect go through, with the namespace of each.
     """
@@ -59,6 +61,7 @@ class Registry:
         self._reserved = CLIENT_EVENTS if client else SERVER_EVENTS
         self.handlers: dict[Namespace, dict[Any, Function]] = {}
         self.objects: dict[Namespace, Any] = {}
+        self.declared: dict[str, dict[str, Event]] = {}
         self.event_middleware: list[tuple[Namespace, Function]] = []
         self.connect_middleware: list[tuple[Namespace, Function]] = []
         self._payloads: dict[Function, bool] = {}
