@@ -565,7 +565,7 @@ class AsyncClient(Registration):
             self._drained.set_result(None)
 
     def handler_runs(self, future: Any) -> None:
-        """Take note of a ``disconnect`` handler that still runs (called by the connection)."""
+        """Take note of what still runs behind a connection (called by it)."""
         self._parting.add(future)
         future.add_done_callback(self._parting.discard)
 
@@ -576,6 +576,9 @@ class AsyncClient(Registration):
             return
         self._connection = None
         self.close_reason = reason
+        if connection.session is not None:
+            # Its polling requests may still be on their way.
+            self.handler_runs(asyncio.ensure_future(connection.session.wait_closed()))
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(None)
         if self._machine.state != CONNECTED:
@@ -714,6 +717,7 @@ class AsyncClient(Registration):
         if self._ended is not None:
             # Who waits may be cancelled without anybody else noticing.
             await asyncio.shield(self._ended)
+            await self._parted()
 
     async def disconnect(self) -> None:
         """Disconnect from the server, and stop trying to connect.
@@ -748,7 +752,7 @@ class AsyncClient(Registration):
             raise
 
     async def _parted(self) -> None:
-        """Wait for the ``disconnect`` handlers that still run, but for the one that asks."""
+        """Wait for what still runs behind connections, but for the handler that asks."""
         running = self._parting - {asyncio.current_task()}
         if running:
             await asyncio.wait(running)
