@@ -15,7 +15,7 @@ PORT, SECONDS = int(sys.argv[1]), float(sys.argv[2])
 END = time.monotonic() + SECONDS
 NAME = f"python-socketio {getattr(socketio, '__version__', '')}".strip()
 totals = {"lives": 0, "sent": 0, "received": 0}
-errors = []
+errors: list[str] = []
 
 
 def live(transports, draw):

@@ -9,7 +9,7 @@ from playwright.async_api import async_playwright
 
 from duplexio import socketio
 from tests.engineio.serving import hosted
-from tests.interop.test_chat_page import BLOCKED_WEBSOCKET, CHROMIUM, FLAGS
+from tests.interop.browser import BLOCKED_WEBSOCKET, CHROMIUM, FLAGS
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
