@@ -24,7 +24,8 @@ myst_heading_anchors = 3
 
 # The drop-in modules have exceptions of the same names as those they derive from: a type written
 # by its short name could mean either, and the page is right all the same.
-suppress_warnings = ["ref.python"]
+# And Pygments knows the files of not every program that is written about.
+suppress_warnings = ["misc.highlighting_failure", "ref.python"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
