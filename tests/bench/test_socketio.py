@@ -29,6 +29,9 @@ def server(request: pytest.FixtureRequest, machinery: Machinery) -> Iterator[Ser
         pytest.param(["echo", "--socketio", "--depth", "16"], id="echo, 16 in flight"),
         pytest.param(["echo", "--socketio", "--size", "50000"], id="echo of large JSON"),
         pytest.param(["echo", "--socketio", "--binary", "--size", "3000"], id="echo of bytes"),
+        pytest.param(
+            ["echo", "--socketio", "--binary", "--size", "100000"], id="echo of many bytes"
+        ),
         pytest.param(["ack"], id="ack"),
         pytest.param(["ack", "--depth", "16"], id="ack, 16 in flight"),
         pytest.param(["ack", "--rate", "500"], id="ack, open loop"),

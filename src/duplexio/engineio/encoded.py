@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Encoded", "base64_packet", "wire_frames"]
 
+#: Bytes from which on a message with attachments is copied less: about where memory comes from the
+#: system, and goes back to it, each time.
+LARGE = 65_536
+
 
 def base64_packet(protocol: int, data: bytes) -> str:
     """Write a binary message as text, for transports that carry nothing else.
@@ -44,6 +48,13 @@ def wire_frames(
         attachments: Binary messages that follow it.
     """
     output = Output()
+    _write_frames(output, protocol, b64, packet, attachments)
+    return output.take()
+
+
+def _write_frames(
+    output: Output, protocol: int, b64: bool, packet: str, attachments: tuple[bytes, ...]
+) -> None:
     output.frame(0x81, packet)
     for data in attachments:
         if b64:
@@ -53,7 +64,6 @@ def wire_frames(
             output.frame(0x82, b"\x04" + data)
         else:
             output.frame(0x82, data)
-    return output.take()
 
 
 class Encoded:
@@ -101,6 +111,24 @@ class Encoded:
         if form is None:
             form = self.forms[key] = wire_frames(protocol, b64, self.packet, self.attachments)
         return form
+
+    def is_large_and_new(self) -> bool:
+        """Whether it is large and no client has got it yet: :meth:`write_once` is for this one.
+
+        A large message mostly goes to one client only.
+        """
+        return bool(self.attachments) and self.forms is None and self.size() >= LARGE
+
+    def write_once(self, output: Output, protocol: int, b64: bool) -> None:
+        """Write the frames for one client, without a form that would be kept for others.
+
+        Args:
+            output: Where to write them.
+            protocol: 3 or 4.
+            b64: Whether the client takes text only.
+        """
+        self.forms = {}
+        _write_frames(output, protocol, b64, self.packet, self.attachments)
 
     def deflated(self, protocol: int, b64: bool, deflate: PerMessageDeflate) -> bytes:
         """Return the whole frames of a server, compressed for all clients with the same settings.

@@ -112,6 +112,11 @@ class DriverWire(Wire):
         if connection is None or connection.state != OPEN:
             return
         if connection.deflate is None:
+            if encoded.is_large_and_new():
+                output = driver.out()
+                encoded.write_once(output, protocol, b64)
+                driver.sent(output)
+                return
             frames = encoded.frames(protocol, b64)
         else:
             # Without a context that outlives a message (see opening.py), one compression does for
