@@ -7,6 +7,7 @@ import pytest
 from duplexio import socketio
 from duplexio.socketio import exceptions
 from tests.interop.socketio_servers import HAS_NODE, running
+from tests.socketio.fakes import until
 
 pytestmark = [
     pytest.mark.timeout(120),
@@ -150,9 +151,7 @@ async def test_refusal(kind):
         assert sio.state == "disconnected"
         # Without waiting, the rest goes on.
         await sio.connect(server.url, namespaces=["/", "/admin"], auth={"token": "no"}, wait=False)
-        async with asyncio.timeout(10):
-            while len(errors) < 2 or "/" not in sio.namespaces:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(errors) == 2 and "/" in sio.namespaces)
         assert await sio.call("add", (2, 2)) == 4
         with pytest.raises(exceptions.BadNamespaceError, match="refused"):
             await sio.emit("echo", 1, "/admin")
@@ -187,9 +186,7 @@ async def test_a_restart(kind, transport):
         await sio.connect(server.url, transports=[transport], **WAIT)
         assert await sio.call("add", (1, 2)) == 3
         await server.stop()
-        async with asyncio.timeout(20):
-            while sio.connected:
-                await asyncio.sleep(0.01)
+        await until(lambda: not sio.connected)
         for number in range(20):
             await sio.emit("echo", number)
         await server.start()
@@ -214,9 +211,7 @@ async def test_recovery(transport):
         await sio.emit("break", 5)
         for number in range(5):
             assert await get(sio) == ("missed", number)
-        async with asyncio.timeout(10):
-            while not sio.connected:
-                await asyncio.sleep(0.01)
+        await until(lambda: sio.connected)
         assert sio.recovered
         assert sio.get_sid() == sid
         await sio.emit("number", 2)
@@ -224,9 +219,16 @@ async def test_recovery(transport):
         await sio.disconnect()
 
 
-@pytest.mark.parametrize("kind", ["socketio5"])
-async def test_messagepack(kind):
-    async with running(kind, serializer="msgpack") as server:
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("sios2", {"parser": "msgpackparser2"}),
+        ("sios4", {"parser": "msgpackparser3"}),
+        ("socketio5", {"serializer": "msgpack"}),
+    ],
+)
+async def test_messagepack(kind, options):
+    async with running(kind, **options) as server:
         sio = client(serializer="msgpack")
         answer_questions(sio)
         await sio.connect(server.url, namespaces=["/", "/chat"], **WAIT)
@@ -263,8 +265,6 @@ async def test_auth_and_headers_are_asked_for_at_each_attempt(kind):
             assert await sio.call("header", "x-test", "/admin") == "yes"
         await server.stop()
         await server.start()
-        async with asyncio.timeout(20):
-            while asked.count("auth") < 2 or not sio.connected:
-                await asyncio.sleep(0.01)
+        await until(lambda: asked.count("auth") >= 2 and sio.connected)
         assert asked.count("headers") >= 2
         await sio.disconnect()
