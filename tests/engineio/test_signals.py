@@ -183,3 +183,17 @@ async def test_a_handler_may_stop_the_server():
             await ws.send("4stop")
             await asyncio.wait_for(done.wait(), 10)
         assert ws.close_code == 1001
+
+
+async def test_a_server_that_leaves_interrupts_to_python():
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminate = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        async with serving("asgi") as peer:
+            await peer.open()
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            signal.raise_signal(signal.SIGTERM)
+            await peer.wait_for("disconnect", "server shutting down")
+    finally:
+        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGTERM, terminate)

@@ -55,10 +55,12 @@ def listen(engine: Engine) -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    handlers: list[Any] = [signal.getsignal(number) for number in SIGNALS]
-    if signal.default_int_handler in handlers or not all(map(callable, handlers)):
+    if not callable(signal.getsignal(signal.SIGTERM)):
         return
-    for number, handler in zip(SIGNALS, handlers, strict=True):
+    for number in SIGNALS:
+        handler: Any = signal.getsignal(number)
+        if not callable(handler) or handler is signal.default_int_handler:
+            continue
         herald = handler
         if type(handler) is not Herald:
             herald = Herald(handler)
