@@ -8,6 +8,7 @@ import zlib
 from urllib.parse import quote_plus
 
 import pytest
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from duplexio import engineio
@@ -353,6 +354,27 @@ async def page(scope, receive, send):
         }
     )
     await send({"type": "http.response.body", "body": b"page"})
+
+
+@pytest.mark.parametrize("path", ["eio", "/ws/eio/"])
+async def test_below_another_application(hosting, path):
+    from starlette.applications import Starlette
+
+    eio = engineio.AsyncServer()
+    app = Starlette()
+    app.mount("/ws", engineio.ASGIApp(eio, engineio_path=path))
+    async with hosted(app, hosting) as port, Http(port) as http:
+        query = "EIO=4&transport=polling"
+        assert (await http.request("GET", query, path="/ws/eio/"))[0] == 200
+        assert (await http.request("GET", query, path="/ws/other/"))[0] == 404
+        async with connect(f"ws://127.0.0.1:{port}/ws/eio/?EIO=4&transport=websocket") as ws:
+            assert (await ws.recv())[0] == "0"
+
+
+async def test_an_empty_path_is_all(hosting):
+    app = engineio.ASGIApp(engineio.AsyncServer(), engineio_path="")
+    async with hosted(app, hosting) as port, Http(port) as http:
+        assert (await http.request("GET", "EIO=4&transport=polling", path="/any/"))[0] == 200
 
 
 async def test_pages_and_polls_on_one_connection(hosting):

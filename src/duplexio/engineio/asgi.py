@@ -59,7 +59,8 @@ class ASGIApp:
         engineio_server: The server.
         other_asgi_app: The application for all other requests.
         static_files: Files to serve, see :func:`.static_files.find_file`.
-        engineio_path: Path of the server; ``None`` gives it all requests.
+        engineio_path: Path of the server, with or without the one that the application is mounted
+            on; ``None`` gives it all requests.
         on_startup: Called when the application starts; may be a coroutine function.
         on_shutdown: Called when it stops; may be a coroutine function.
 
@@ -83,7 +84,8 @@ class ASGIApp:
         self.static_files = static_files or {}
         self.engineio_path: str | None = None
         if engineio_path is not None:
-            self.engineio_path = f"/{engineio_path.strip('/')}/"
+            inner = engineio_path.strip("/")
+            self.engineio_path = f"/{inner}/" if inner else "/"
         self.on_startup = on_startup
         self.on_shutdown = on_shutdown
         self.engine: Engine = engineio_server.engine
@@ -95,7 +97,7 @@ class ASGIApp:
         if kind == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        path = inner_path(scope)
+        path = self.path_of(scope)
         if kind in ("http", "websocket") and self.serves(path):
             await self.serve(scope, receive, send)
             return
@@ -128,12 +130,30 @@ class ASGIApp:
         found = find_file(path, self.static_files)
         return found is not None and await _serve_file(scope, send, *found)
 
+    def path_of(self, scope: Scope) -> str:
+        """Return the path of a request without the one that the application is mounted on.
+
+        Where ``engineio_path`` includes the latter, as python-engineio wants it, it is the whole
+        path.
+
+        Args:
+            scope: The ASGI scope.
+        """
+        path = inner_path(scope)
+        if not self._below(path) and self._below(scope["path"]):
+            whole: str = scope["path"]
+            return whole
+        return path
+
     def serves(self, path: str) -> bool:
         """Tell whether requests for a path are the server's.
 
         Args:
-            path: The path, without the one that the application is mounted on.
+            path: The path; see :meth:`path_of`.
         """
+        return self._below(path)
+
+    def _below(self, path: str) -> bool:
         prefix = self.engineio_path
         return prefix is None or path.startswith(prefix) or path == prefix[:-1]
 

@@ -118,7 +118,10 @@ class AsyncServer(ServerSettings):
         **kwargs: Any,
     ) -> None:
         if async_mode not in (None, "asgi"):
-            raise UsageError(f"async_mode is {async_mode!r}; expected 'asgi' or None")
+            raise UsageError(
+                f"async_mode is {async_mode!r}; expected 'asgi' or None: the server is an ASGI"
+                " application, which ASGIApp makes of it"
+            )
         if max_pending_handlers < 1:
             raise UsageError(
                 f"max_pending_handlers is {max_pending_handlers!r}; expected 1 or more"

@@ -20,7 +20,8 @@ class ASGIApp(EngineApp):
         socketio_server: The server.
         other_asgi_app: The application for all other requests.
         static_files: Files to serve, see :func:`duplexio.engineio.static_files.find_file`.
-        socketio_path: Path of the server; ``None`` gives it all requests.
+        socketio_path: Path of the server, with or without the one that the application is mounted
+            on; ``None`` gives it all requests.
         on_startup: Called when the application starts; may be a coroutine function.
         on_shutdown: Called when it stops; may be a coroutine function.
         serve_client: Whether the client for browsers is served below the server's path:
