@@ -27,7 +27,8 @@ ROWS = (
 
 COLUMNS = 3
 TIMES = "\N{MULTIPLICATION SIGN}"
-COLOURS = {"duplexio": "#0f766e", "c": "#9ca3af", "node": "#b45309"}
+COLOURS = {"duplexio": "#0f766e", "c": "#9ca3af"}
+LINE_COLOURS = {**COLOURS, "node": "#b45309"}
 OTHER = "#c7d2e0"
 INK = "#1f2937"
 CHART_POINTS, LABEL_POINTS = 140, 10
@@ -157,7 +158,7 @@ def _draw_chart(chart: Chart, space: Any) -> None:
     for line, shift in zip(chart.lines, _apart(ends), strict=True):
         ours = line.family == "duplexio"
         across, up = zip(*line.points, strict=True)
-        colour = COLOURS.get(line.family, INK)
+        colour = LINE_COLOURS.get(line.family, INK)
         width = 2 if ours else 1.3
         space.plot(across, up, marker="o", markersize=3.5, color=colour, linewidth=width)
         space.annotate(
@@ -196,6 +197,6 @@ def _apart(ends: Sequence[float]) -> list[float]:
 
 def _entitle(space: Any, title: str, unit: str) -> None:
     space.set_title(
-        f"{textwrap.fill(title, 44)}\n", loc="left", weight="bold", fontsize=10, color=INK
+        f"{textwrap.fill(title, 38)}\n", loc="left", weight="bold", fontsize=10, color=INK
     )
     space.text(0, 1.02, unit, transform=space.transAxes, fontsize=8, color="#6b7280", va="bottom")

@@ -102,6 +102,8 @@ class Reach:
 
 
 BARS, LINES = "benchmarks.svg", "growth.svg"
+QUIET = 0.05
+"""Share of the time that others may have the CPUs before it is no quiet machine."""
 
 
 def _ratio(value: float | None) -> str:
@@ -343,6 +345,27 @@ def overview(results: Sequence[RowResult]) -> list[list[str]]:
     return lines
 
 
+def disturbance(results: Sequence[RowResult]) -> str:
+    """Say how much of the time others had the CPUs, which tells what the figures are worth."""
+    samples = [
+        sample
+        for result in results
+        if result.row.kind is Kind.LOAD
+        for measured in result.samples.values()
+        for sample in measured
+    ]
+    if not samples:
+        return "no row tells how busy the machine was"
+    server, generator = (_median(samples, key) for key in ("server_waited", "generator_waited"))
+    said = (
+        f"other programs had the server's CPU {server:.0%} of the time and the generator's"
+        f" {generator:.0%} (medians)"
+    )
+    if max(server, generator) > QUIET:
+        said += ": latencies and messages per second mean little here, CPU time and ratios more"
+    return said
+
+
 INTRODUCTION = """\
 # Benchmarks
 
@@ -367,6 +390,7 @@ def markdown(results: Sequence[RowResult], run: Run, plots: Sequence[str]) -> st
         f"- {run.date}, commit {run.commit}, duplexio {run.implementation}\n"
         f"- {run.machine}, {run.kernel}; {run.pinning}\n"
         f"- {run.pace}; {run.compiler}\n"
+        f"- {disturbance(results)}\n"
         f"- {versions}\n\n"
         f"```sh\n{run.command}\n```\n"
     )

@@ -11,6 +11,7 @@ from bench.measure import RowResult
 from bench.report import (
     Reach,
     by_series,
+    disturbance,
     failures,
     markdown_table,
     overview,
@@ -29,6 +30,8 @@ def sample(cpu_us: float) -> dict[str, object]:
         "cpu_us": cpu_us,
         "per_second": 1e6 / cpu_us,
         "latency_us": {"p50": 10.0, "p99": 20.0},
+        "server_waited": 0.01,
+        "generator_waited": 0.3 if cpu_us > 6 else 0.02,
     }
 
 
@@ -82,6 +85,14 @@ def test_ahead_means_ahead_of_every_peer(result: RowResult) -> None:
     row = Row("r", "r", Kind.LOAD, ROW.peers, reach_ahead=True)
     result.samples["websockets"] = [sample(4.9)] * 3
     assert Reach.of(row, standings(result)).verdict == "not reached"
+
+
+def test_a_busy_machine_is_said_to_be_one(result: RowResult) -> None:
+    quiet = replace(result, samples={"c": [sample(4.0)]})
+    assert disturbance([quiet]).endswith("1% of the time and the generator's 2% (medians)")
+    busy = replace(result, samples={"c": [sample(8.0)]})
+    assert "30% (medians): latencies" in disturbance([busy])
+    assert disturbance([replace(result, samples={})]).startswith("no row tells")
 
 
 def test_tables_are_rectangular(result: RowResult) -> None:
