@@ -71,3 +71,14 @@ async def test_a_logger_that_wants_less_gets_less(caplog):
     peer.send('2["x"]')
     await server.emit("y")
     assert not caplog.records
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+async def test_names_that_clients_choose_write_no_lines_of_their_own(messages, protocol):
+    server = AsyncServer(logger=True, namespaces="*")
+    peer = Peer(server, protocol)
+    peer.send("0/a\nb,", '2/a\nb,["x\\ny"]')
+    await server.emit("z\n", namespace="/a\nb")
+    peer.vanish()
+    assert len(messages()) >= 4
+    assert not [message for message in messages() if "\n" in message]

@@ -199,4 +199,6 @@ class Client(Member):
         """Return how logs call the client, without giving a secret away."""
         # With Engine.IO 3 the id is the one of the session, which is a secret.
         sid = self.sid if self.protocol == 4 else f"{self.sid[:6]}…"
-        return f"{sid} ({self.adapter.name})"
+        label = f"{sid} ({self.adapter.name})"
+        # A client may have chosen the namespace, and it must not write lines of its own.
+        return label if label.isprintable() else repr(label)[1:-1]

@@ -41,7 +41,8 @@ class EventLog:
             whom = ", ".join([self._label(name, namespace) for name in to]) or "nobody"
         else:
             whom = self._label(to, namespace)
-        self._hub.logger.info("emit %r to %s in %s", event, whom, namespace)
+        where = namespace if namespace.isprintable() else repr(namespace)
+        self._hub.logger.info("emit %r to %s in %s", event, whom, where)
 
     def _label(self, name: Any, namespace: str) -> str:
         adapter = self._hub.adapters.get(namespace)
