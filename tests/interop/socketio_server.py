@@ -15,7 +15,7 @@ def wait_for_coroutines(things, **kwargs):
     return wait([asyncio.ensure_future(thing) for thing in things], **kwargs)
 
 
-asyncio.wait = wait_for_coroutines
+asyncio.wait = wait_for_coroutines  # type: ignore[assignment]
 port, options = int(sys.argv[1]), json.loads(sys.argv[2])
 sio = socketio.AsyncServer(async_mode="aiohttp", **options)
 
