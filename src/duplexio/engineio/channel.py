@@ -382,7 +382,8 @@ class Channel:
     def _drained(self) -> None:
         try:
             if self.handler is not None:
-                self.handler.on_drained(self)
+                handler = self.handler  # kept while it runs: it may let go of us
+                handler.on_drained(self)
         except Exception as exc:
             self._failed(exc)
 
@@ -419,7 +420,8 @@ class Channel:
         """
         if wire is self.wire and text and text[0] == "4" and self.handler is not None:
             try:
-                self.handler.on_text(self, text, 1)
+                handler = self.handler  # kept while it runs: it may let go of us
+                handler.on_text(self, text, 1)
             except Exception as exc:
                 self._failed(exc)
         elif wire is self.wire:
@@ -466,7 +468,8 @@ class Channel:
     def _deliver_binary(self, data: bytes) -> None:
         if self.handler is not None:
             try:
-                self.handler.on_binary(self, data)
+                handler = self.handler  # kept while it runs: it may let go of us
+                handler.on_binary(self, data)
             except Exception as exc:
                 self._failed(exc)
 

@@ -374,7 +374,8 @@ class ClientSession(Channel):
         self._arm()
         if self.handler is not None:
             try:
-                self.handler.on_open(self)
+                handler = self.handler  # kept while it runs: it may let go of us
+                handler.on_open(self)
             except Exception as exc:
                 self._failed(exc)
 
@@ -585,7 +586,8 @@ class ClientSession(Channel):
             self.heard = True
             if text and text[0] == "4" and self.handler is not None:
                 try:
-                    self.handler.on_text(self, text, 1)
+                    handler = self.handler  # kept while it runs: it may let go of us
+                    handler.on_text(self, text, 1)
                 except Exception as exc:
                     self._failed(exc)
             else:
@@ -671,7 +673,8 @@ class ClientSession(Channel):
         if kind == "4":
             if self.handler is not None:
                 try:
-                    self.handler.on_text(self, text, 1)
+                    handler = self.handler  # kept while it runs: it may let go of us
+                    handler.on_text(self, text, 1)
                 except Exception as exc:
                     self._failed(exc)
         elif kind == "2":

@@ -158,7 +158,8 @@ class Session(Channel):
         self._arm()
         if self.handler is not None:
             try:
-                self.handler.on_open(self)
+                handler = self.handler  # kept while it runs: it may let go of us
+                handler.on_open(self)
             except Exception as exc:
                 self._failed(exc)
 
@@ -212,7 +213,8 @@ class Session(Channel):
         if kind == "4":
             if self.handler is not None:
                 try:
-                    self.handler.on_text(self, text, 1)
+                    handler = self.handler  # kept while it runs: it may let go of us
+                    handler.on_text(self, text, 1)
                 except Exception as exc:
                     self._failed(exc)
         elif kind == "3" or kind == "2":

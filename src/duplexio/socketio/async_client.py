@@ -35,6 +35,7 @@ from .party import CONNECTED as JOINED
 from .party import GONE
 from .reconnection import (
     CONNECTED,
+    CONNECTING,
     DISCONNECTED,
     DUE,
     OPEN,
@@ -581,10 +582,9 @@ class AsyncClient(Registration):
             self.handler_runs(asyncio.ensure_future(connection.session.wait_closed()))
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(None)
-        if self._machine.state != CONNECTED:
+        if self._machine.state == CONNECTING:
             return
-        if connection.closing or not self.reconnection:
-            self._machine.move(STOP)
+        if self._machine.state == DISCONNECTED or connection.closing or not self.reconnection:
             self._end(connection.closing or f"the connection is over: {reason}")
         else:
             self._machine.backoff = self._backoff()
@@ -734,11 +734,12 @@ class AsyncClient(Registration):
         task, connection = self._task, self._connection
         if task is not None:
             task.cancel()
-        session = None
-        if connection is not None:
-            session = connection.session
+        session = None if connection is None else connection.session
+        if connection is not None and session is not None:
+            # The end of the connection is ours, see connection_closed().
             connection.close(CLIENT_DISCONNECT)
-        self._end(CLIENT_DISCONNECT)
+        else:
+            self._end(CLIENT_DISCONNECT)
         try:
             if task is not None:
                 await asyncio.wait({task})

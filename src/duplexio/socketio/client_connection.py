@@ -87,16 +87,17 @@ class ClientConnection(Dispatcher):
     def on_close(self, session: Channel, reason: str) -> None:
         """Tell handlers and the owner that the session is over."""
         self.assembler = None
-        why = self.closing or TRANSPORT_ERROR
         detail = self.closing or reason
+        parted = []
         for space in list(self.client_hub.spaces.values()):
-            if space.connection is not self:
-                continue
-            was_connected = space.state == CONNECTED
-            space.lost(f"the connection is over: {detail}")
-            if was_connected:
-                self.part(space, why)
+            if space.connection is self:
+                if space.state == CONNECTED:
+                    parted.append(space)
+                space.lost(f"the connection is over: {detail}")
+        # The owner first: handlers may ask what the client does now, and may connect again.
         self.owner.connection_closed(self, reason)
+        for space in parted:
+            self.part(space, self.closing or TRANSPORT_ERROR)
 
     # Packets
 
@@ -164,14 +165,14 @@ class ClientConnection(Dispatcher):
         """Take note that the server has disconnected the client."""
         answered = space.state == CONNECTED
         space.leave("the server has disconnected the client")
-        if answered:
-            self.part(space, SERVER_DISCONNECT)
-        else:
+        if not answered:
             space.refusal = SERVER_DISCONNECT
             self._answered()
         if not any(each.state != GONE for each in self.client_hub.spaces.values()):
             self.closing = SERVER_DISCONNECT
             self.session.close()
+        if answered:
+            self.part(space, SERVER_DISCONNECT)
 
     def _told(self, future: Any) -> None:
         if future is not None:
