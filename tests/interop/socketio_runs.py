@@ -259,3 +259,71 @@ class Crowd:
     def stop(self):
         for process in self.processes:
             process.stop(signal.SIGKILL)
+
+
+#: Clients that do not come back when a polling request is answered that the server closes the
+#: session: python-engineio takes that for the last word.
+FINAL_FOR_PYTHON = [
+    f"python {version} {kind}/polling" for version in (4, 5) for kind in PYTHON_KINDS
+]
+
+
+def disconnected(server):
+    """Return why clients have left, by their names, as the server has said."""
+    return {event[1]: event[2] for event in server.events if event[0] == "disconnect"}
+
+
+def restarts():
+    """Let the server be killed, and stop: all clients come back."""
+    server = serve()
+    crowd = Crowd(server.url)
+    try:
+        crowd.wait_for("connect")
+        crowd.talk()
+        for how, reasons in (
+            (signal.SIGKILL, {"transport close", "transport error"}),
+            (signal.SIGTERM, {"transport close", "transport error", "server disconnect"}),
+        ):
+            crowd.forget()
+            server.stop(how)
+            if how == signal.SIGTERM:
+                assert disconnected(server) == dict.fromkeys(crowd.names, "server shutting down")
+            crowd.wait_for("disconnect")
+            assert set(crowd.reasons().values()) <= reasons | {""}, crowd.reasons()
+            if how == signal.SIGTERM:
+                crowd.lose(*FINAL_FOR_PYTHON)
+            server = serve(port=server.port)
+            crowd.wait_for("connect")
+            crowd.talk()
+    finally:
+        crowd.stop()
+        server.stop()
+
+
+def silences():
+    """Let the server be silent, then the clients: the others notice."""
+    with serve(PING="1") as server:
+        crowd = Crowd(server.url)
+        try:
+            crowd.wait_for("connect")
+            # The server is silent. (Those in Python wait for an answer for five seconds more.)
+            crowd.forget()
+            server.send_signal(signal.SIGSTOP)
+            names = {name for name in crowd.names if "python" not in name}
+            crowd.wait_for("disconnect", names)
+            reasons = crowd.reasons()
+            assert {reasons[name] for name in names} == {"ping timeout"}, reasons
+            server.send_signal(signal.SIGCONT)
+            crowd.lose(*FINAL_FOR_PYTHON)
+            crowd.talk()
+            # The clients are.
+            crowd.forget()
+            with server.changed:
+                server.events.clear()
+            crowd.send_signal(signal.SIGSTOP)
+            server.wait_for(lambda server: crowd.names <= set(disconnected(server)))
+            assert set(disconnected(server).values()) == {"ping timeout"}
+            crowd.send_signal(signal.SIGCONT)
+            crowd.talk()
+        finally:
+            crowd.stop()

@@ -1,6 +1,5 @@
 """Real clients of Socket.IO, of all generations, on every transport."""
 
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -11,20 +10,16 @@ from tests.interop.socketio_runs import (
     PARSERS,
     PYTHON_KINDS,
     TRANSPORTS,
-    Crowd,
     check_javascript,
     check_python,
+    restarts,
     serve,
+    silences,
 )
 
 pytestmark = pytest.mark.timeout(120)
 
 needs_node = pytest.mark.skipif(not NODE_IS_READY, reason="needs node and `make interop-packages`")
-#: Clients that do not come back when a polling request is answered that the server closes the
-#: session: python-engineio takes that for the last word.
-FINAL_FOR_PYTHON = [
-    f"python {version} {kind}/polling" for version in (4, 5) for kind in PYTHON_KINDS
-]
 
 
 @pytest.fixture(scope="module")
@@ -86,60 +81,9 @@ def test_plain_asgi_with_python(plain_server):
     assert check_python(plain_server.url, 5, "async", "polling,websocket") == {}
 
 
-def disconnected(server):
-    """Return why clients have left, by their names, as the server has said."""
-    return {event[1]: event[2] for event in server.events if event[0] == "disconnect"}
-
-
 def test_clients_come_back_when_the_server_does():
-    server = serve()
-    crowd = Crowd(server.url)
-    try:
-        crowd.wait_for("connect")
-        crowd.talk()
-        for how, reasons in (
-            (signal.SIGKILL, {"transport close", "transport error"}),
-            (signal.SIGTERM, {"transport close", "transport error", "server disconnect"}),
-        ):
-            crowd.forget()
-            server.stop(how)
-            if how == signal.SIGTERM:
-                assert disconnected(server) == dict.fromkeys(crowd.names, "server shutting down")
-            crowd.wait_for("disconnect")
-            assert set(crowd.reasons().values()) <= reasons | {""}, crowd.reasons()
-            if how == signal.SIGTERM:
-                crowd.lose(*FINAL_FOR_PYTHON)
-            server = serve(port=server.port)
-            crowd.wait_for("connect")
-            crowd.talk()
-    finally:
-        crowd.stop()
-        server.stop()
+    restarts()
 
 
 def test_silence_is_noticed_on_both_sides():
-    with serve(PING="1") as server:
-        crowd = Crowd(server.url)
-        try:
-            crowd.wait_for("connect")
-            # The server is silent. (Those in Python wait for an answer for five seconds more.)
-            crowd.forget()
-            server.send_signal(signal.SIGSTOP)
-            names = {name for name in crowd.names if "python" not in name}
-            crowd.wait_for("disconnect", names)
-            reasons = crowd.reasons()
-            assert {reasons[name] for name in names} == {"ping timeout"}, reasons
-            server.send_signal(signal.SIGCONT)
-            crowd.lose(*FINAL_FOR_PYTHON)
-            crowd.talk()
-            # The clients are.
-            crowd.forget()
-            with server.changed:
-                server.events.clear()
-            crowd.send_signal(signal.SIGSTOP)
-            server.wait_for(lambda server: crowd.names <= set(disconnected(server)))
-            assert set(disconnected(server).values()) == {"ping timeout"}
-            crowd.send_signal(signal.SIGCONT)
-            crowd.talk()
-        finally:
-            crowd.stop()
+    silences()

@@ -5,19 +5,21 @@ import json
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.interop.browser import BLOCKED_WEBSOCKET, CHROMIUM, FLAGS
-from tests.interop.socketio_runs import CHECKS, NODE_IS_READY, serve
+from tests.interop.browser import (
+    BLOCKED_WEBSOCKET,
+    BUNDLES,
+    CHROMIUM,
+    FLAGS,
+    check_in_page,
+    socketio_page,
+)
+from tests.interop.socketio_runs import NODE_IS_READY, serve
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
     pytest.mark.skipif(not NODE_IS_READY, reason="needs node and `make interop-packages`"),
     pytest.mark.timeout(120),
 ]
-
-RUN = """
-(settings) => socketioChecks({ io, transports: ["polling", "websocket"], ...settings })
-"""
-MINIFIED = {1: "socket.io.min.js", 2: "socket.io.js", 3: "socket.io.min.js", 4: "socket.io.min.js"}
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +42,8 @@ def visit(browser):
     contexts = []
 
     def visit(server, generation, script=None):
-        context = browser.new_context()
-        contexts.append(context)
-        page = context.new_page()
-        if script:
-            page.add_init_script(script)
-        page.goto(server.url)
-        page.add_script_tag(url=f"/clients/sioc{generation}/dist/{MINIFIED[generation]}")
-        page.sockets = []
-        page.on("websocket", lambda socket: page.sockets.append(socket))
-        return page
+        contexts.append(browser.new_context())
+        return socketio_page(contexts[-1], server, generation, script)
 
     yield visit
     for context in contexts:
@@ -57,20 +51,17 @@ def visit(browser):
 
 
 def check(page, server, generation, **settings):
-    """Run all checks in a page."""
-    settings = {"generation": generation, "url": server.url, **settings}
-    results = page.evaluate(RUN, settings)
-    assert results == dict.fromkeys(CHECKS)
+    assert check_in_page(page, server.url, generation, **settings) == {}
 
 
-@pytest.mark.parametrize("generation", MINIFIED)
+@pytest.mark.parametrize("generation", BUNDLES)
 def test_with_websockets(visit, server, generation):
     page = visit(server, generation)
     check(page, server, generation)
     assert page.sockets
 
 
-@pytest.mark.parametrize("generation", MINIFIED)
+@pytest.mark.parametrize("generation", BUNDLES)
 def test_with_websockets_blocked(visit, server, generation):
     page = visit(server, generation, BLOCKED_WEBSOCKET)
     check(page, server, generation, polls=True)
