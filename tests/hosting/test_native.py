@@ -8,6 +8,11 @@ from duplexio import engineio, socketio
 from duplexio.hosting.native import native_engine
 
 
+def front_door(app):
+    config = SimpleNamespace(limit_concurrency=None, timeout_keep_alive=5)
+    return SimpleNamespace(outermost=app, config=config, server_state=None)
+
+
 def engine_app():
     return engineio.ASGIApp(engineio.AsyncServer())
 
@@ -19,7 +24,7 @@ def socket_app():
 @pytest.mark.parametrize("make", [engine_app, socket_app])
 def test_our_own_applications_are_served_natively(make):
     app = make()
-    native = native_engine(SimpleNamespace(outermost=app))
+    native = native_engine(front_door(app))
     assert native is not None
     assert native.app is app
 
@@ -29,4 +34,4 @@ def test_an_application_that_sees_every_request_is_not():
         async def __call__(self, scope, receive, send):
             await super().__call__(scope, receive, send)
 
-    assert native_engine(SimpleNamespace(outermost=Counting(socketio.AsyncServer()))) is None
+    assert native_engine(front_door(Counting(socketio.AsyncServer()))) is None

@@ -5,7 +5,7 @@ cimport cython
 from .channel cimport Channel
 from .host cimport LoopHost
 from .polling cimport Handshake, PollRequest, PostRequest, Responder, Turn
-from .request cimport HttpRequest, Query
+from .request cimport HttpRequest, Query, parse_query
 from .session cimport Session
 
 

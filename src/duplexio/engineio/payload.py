@@ -196,6 +196,8 @@ def decode_text(text: str, protocol: int, max_packets: int = MAX_PACKETS) -> lis
     """
     if not text:
         raise PacketError("the body is empty; expected at least one packet")
+    if protocol == 4 and text[0] == "4" and _SEPARATOR not in text:
+        return [text]
     if protocol == 3:
         packets = _split_lengths(text, max_packets)
     else:

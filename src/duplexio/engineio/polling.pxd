@@ -1,5 +1,6 @@
 """Types for compiling polling.py."""
 
+from .payload cimport decode_form, decode_payload, encode_payload, encode_script, encode_text
 from .polls cimport Poll, Post
 from .request cimport HttpRequest, Query
 from .session cimport Session

@@ -21,7 +21,15 @@ from .session import TRANSPORT_CLOSE, Session
 if TYPE_CHECKING:
     from .options import ServerOptions
 
-__all__ = ["Handshake", "PollRequest", "PostRequest", "Responder", "respond_error"]
+__all__ = [
+    "ACCEPTED",
+    "TEXT",
+    "Handshake",
+    "PollRequest",
+    "PostRequest",
+    "Responder",
+    "respond_error",
+]
 
 _NO_STORE = (b"cache-control", b"no-store")
 

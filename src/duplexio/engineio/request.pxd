@@ -1,5 +1,7 @@
 """Types for compiling request.py."""
 
+cimport cython
+
 
 cdef class Query:
     cdef public int protocol
@@ -9,7 +11,12 @@ cdef class Query:
     cdef public bint b64
 
 
+@cython.locals(
+    start=Py_ssize_t, stop=Py_ssize_t, equals=Py_ssize_t, length=Py_ssize_t, seen=int, bit=int,
+    name=str, value=str, query=Query
+)
 cpdef Query parse_query(str text)
+cdef object _set(Query query, int bit, str value)
 
 
 cdef class HttpRequest:

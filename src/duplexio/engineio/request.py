@@ -58,8 +58,21 @@ def parse_query(text: str) -> Query:
     """
     query = Query()
     seen = 0
-    for field in text.split("&"):
-        name, _, value = field.partition("=")
+    start = 0
+    stop = -1
+    length = len(text)
+    while stop < length:
+        start = stop + 1
+        stop = text.find("&", start)
+        if stop < 0:
+            stop = length
+        if stop == start or text[start] not in "Etsbj":
+            continue
+        equals = text.find("=", start, stop)
+        if equals < 0:
+            equals = stop
+        name = text[start:equals]
+        value = text[equals + 1 : stop]
         if name == "EIO":
             bit = 1
         elif name == "transport":
@@ -75,21 +88,24 @@ def parse_query(text: str) -> Query:
         if seen & bit:
             raise RequestError(BAD_REQUEST, detail=f"the parameter {name!r} comes twice")
         seen |= bit
-        if "%" in value or "+" in value:
-            value = unquote_plus(value)
-        if bit == 1:
-            query.protocol = 4 if value == "4" else 3
-        elif bit == 2:
-            query.transport = value
-        elif bit == 4:
-            query.sid = value
-        elif bit == 8:
-            query.b64 = value != ""
-        elif value.isascii() and value.isdigit() and len(value) <= 10:
-            query.script = value
-        else:
-            raise RequestError(BAD_REQUEST, detail=f"the parameter j is {value[:20]!r}, no number")
+        _set(query, bit, unquote_plus(value) if "%" in value or "+" in value else value)
     return query
+
+
+def _set(query: Query, bit: int, value: str) -> None:
+    """Set the parameter that a bit of ``seen`` stands for."""
+    if bit == 1:
+        query.protocol = 4 if value == "4" else 3
+    elif bit == 2:
+        query.transport = value
+    elif bit == 4:
+        query.sid = value
+    elif bit == 8:
+        query.b64 = value != ""
+    elif value.isascii() and value.isdigit() and len(value) <= 10:
+        query.script = value
+    else:
+        raise RequestError(BAD_REQUEST, detail=f"the parameter j is {value[:20]!r}, no number")
 
 
 def error_body(error: RequestError) -> bytes:
@@ -259,7 +275,8 @@ class HeadRequest(HttpRequest):
 
     def query_string(self) -> str:
         """Return what stands behind the question mark."""
-        return self.target.partition("?")[2]
+        mark = self.target.find("?")
+        return self.target[mark + 1 :] if mark >= 0 else ""
 
     def header(self, name: str) -> str | None:
         """Return a header."""

@@ -2,9 +2,13 @@
 
 cimport cython
 
+from ..engineio.concat cimport concat
 from ..engineio.engine cimport Engine
 from ..engineio.polling cimport PostRequest, Responder
 from ..engineio.request cimport HeadRequest
+
+
+cdef bytes _VERSION, _VISIBLE
 
 
 cdef class HeadBlock:
@@ -23,12 +27,17 @@ cdef class NativeEngine:
     cdef readonly object front_door
     cdef readonly Engine engine
     cdef readonly tuple prefixes
-    cdef bytes default_lines
-    cdef dict heads
+    cdef bint limited
+    cdef double keep_alive
+    cdef object server_state
+    cdef object default_headers
+    cdef bytes text_head
+    cdef bytes accepted_head
 
     cdef bytes head(self, int status, tuple headers)
-    @cython.locals(known=HeadBlock, line=Py_ssize_t, end=Py_ssize_t, stop=Py_ssize_t, parts=list,
-                   target=str, block=bytes, exchange=Exchange, request=HeadRequest)
+    cdef bytes render(self, int status, tuple headers)
+    @cython.locals(known=HeadBlock, line=Py_ssize_t, end=Py_ssize_t, stop=Py_ssize_t, path=bytes,
+                   target=str, method=str, exchange=Exchange, request=HeadRequest)
     cdef bint receive(self, Entrance entrance, bytes data) except -1
     cdef HeadBlock read(self, bytes head, bytes block)
 

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from ..engineio.asgi import ASGIApp
+from ..engineio.concat import concat
 from ..engineio.engine import stop_engines
-from ..engineio.polling import PostRequest, Responder
+from ..engineio.polling import ACCEPTED, TEXT, PostRequest, Responder
 from ..engineio.request import HeadRequest
 from ..errors import ProtocolError
 from ..websocket import rawsend
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NOBODY", "EngineOwner", "Entrance", "NativeEngine", "native_engine", "open_websocket"]
 
-#: Heads of answers that are kept.
-MAX_HEADS = 64
+_VERSION = b" HTTP/1.1"
+_VISIBLE = bytes(range(33, 127))
 
 # Instead of a descriptor: it has not been asked for yet, or there is none to write to.
 UNKNOWN = -2
@@ -69,8 +70,13 @@ class NativeEngine:
         # With the question mark, since files may be below the same path; every request has a query.
         path = f"{app.engineio_path}?" if app.engineio_path else "/?"
         self.prefixes = (f"GET {path}".encode(), f"POST {path}".encode())
-        self.default_lines = b""
-        self.heads: dict[Any, bytes] = {}
+        config = front_door.config
+        self.limited = config.limit_concurrency is not None
+        self.keep_alive = float(config.timeout_keep_alive)
+        self.server_state = front_door.server_state
+        self.default_headers: Any = None
+        self.text_head: bytes | None = None
+        self.accepted_head: bytes | None = None
 
     def serves(self, target: str) -> bool:
         """Tell whether a request is the application's.
@@ -84,24 +90,30 @@ class NativeEngine:
     def head(self, status: int, headers: Any) -> bytes:
         """Return the head of an answer, but for what depends on its body.
 
-        Those that come again and again are kept, as long as the server's own lines are the same,
-        which is a second: one of them is the date.
+        Those of nearly all answers are kept, as long as the server's own lines are the same, which
+        is a second: one of them is the date.
 
         Args:
             status: The HTTP status.
             headers: The headers.
         """
-        default_lines = self.front_door.default_lines()
-        if default_lines is not self.default_lines:
-            self.default_lines = default_lines
-            self.heads.clear()
-        key = (status, headers)
-        head = self.heads.get(key)
-        if head is None:
-            head = _STATUS[status] + default_lines + render_lines(headers)
-            if len(self.heads) < MAX_HEADS:
-                self.heads[key] = head
-        return head
+        default_headers = self.server_state.default_headers
+        if default_headers is not self.default_headers:
+            self.default_headers = default_headers
+            self.text_head = self.accepted_head = None
+        if status == 200 and headers is TEXT:
+            if self.text_head is None:
+                self.text_head = self.render(status, headers)
+            return self.text_head
+        if status == 200 and headers is ACCEPTED:
+            if self.accepted_head is None:
+                self.accepted_head = self.render(status, headers)
+            return self.accepted_head
+        return self.render(status, headers)
+
+    def render(self, status: int, headers: Any) -> bytes:
+        """Make the head of an answer."""
+        return _STATUS[status] + self.front_door.default_lines() + render_lines(headers)
 
     def receive(self, entrance: Entrance, data: bytes) -> bool:
         """Serve the request at the beginning of some bytes.
@@ -113,31 +125,34 @@ class NativeEngine:
         Returns:
             ``False`` when this is not a request that can be served here.
         """
-        if not data.startswith(self.prefixes) or self.front_door.full():
+        if not data.startswith(self.prefixes):
+            return False
+        if self.limited and self.front_door.full():
             return False
         line = data.find(b"\r\n")
-        end = data.find(b"\r\n\r\n", line) + 4 if line > 0 else 0
-        if end < 4:
+        if line < 0:
             return False
         # A client repeats itself: behind the first line, nearly all its heads are the same.
-        block = data[line:end]
         known = entrance.block
-        if known is None or known.data != block:
+        if known is None or not data.startswith(known.data, line):
             known = entrance.other_block
-            if known is None or known.data != block:
-                known = self.read(data[:end], block)
+            if known is None or not data.startswith(known.data, line):
+                end = data.find(b"\r\n\r\n", line) + 4
+                if end < 4:
+                    return False
+                known = self.read(data[:end], data[line:end])
                 if known is None:
                     return False
             if known.request is None:
                 entrance.other_block = entrance.block
                 entrance.block = known
-        parts = data[:line].split(b" ")
-        if len(parts) != 3 or parts[2] != b"HTTP/1.1" or not parts[1].isascii():
+        end = line + len(known.data)
+        method = "GET" if data.startswith(b"GET ") else "POST"
+        path = data[len(method) + 1 : line - len(_VERSION)]
+        # Nothing is left of it but what an URL may not contain.
+        if not data.startswith(_VERSION, line - len(_VERSION)) or path.translate(None, _VISIBLE):
             return False
-        target = parts[1].decode("ascii")
-        if not target.isprintable():
-            return False
-        method = "POST" if parts[0] == b"POST" else "GET"
+        target = path.decode("ascii")
         stop = end
         if known.length >= 0:
             stop += known.length
@@ -157,7 +172,7 @@ class NativeEngine:
         entrance.held = data[stop:]
         # The deadline is only forgotten: it will be set again, and then need not be filed anew.
         entrance.due = 0.0
-        front_door.server_state.total_requests += 1
+        self.server_state.total_requests += 1
         request = HeadRequest.__new__(HeadRequest)
         request.start(
             method,
@@ -278,7 +293,7 @@ class Exchange(Responder):
         if status == 204:  # No Content
             entrance.write(head + b"\r\n")
         else:
-            entrance.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+            entrance.write(concat(head + b"content-length: ", len(body), b"\r\n\r\n", body))
         if native.front_door.access_log:
             self.log(status)
         entrance.answered(self.keep_alive)
@@ -442,7 +457,7 @@ class Entrance:
         if not keep_alive:
             self.transport.close()
             return
-        self.expect(self.front_door.config.timeout_keep_alive)
+        self.expect(self.native.keep_alive)
         if self.held:
             self.front_door.loop_state.loop.call_soon(self.receive_held)
 

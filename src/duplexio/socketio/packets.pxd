@@ -2,7 +2,7 @@
 
 cimport cython
 
-from .concat cimport concat
+from ..engineio.concat cimport concat
 from .values cimport encode_json, scan
 
 cdef list _HEADS

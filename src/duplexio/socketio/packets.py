@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..engineio.concat import concat
 from ..engineio.encoded import Encoded
-from .concat import concat
 from .exceptions import PacketError
 from .values import OPAQUE, PLAIN, encode_json, extract_binary, normalize, scan
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from duplexio.socketio.concat import concat
+from duplexio.engineio.concat import concat
 
 
 @pytest.mark.parametrize("number", [0, 7, 10, 1234567890123456, 2**63 - 1])
@@ -13,3 +13,8 @@ def test_concat_writes_the_number_in_digits(number):
 def test_concat_leaves_out_what_is_not_there():
     assert concat(b"42", -1, b"[]") == b"42[]"
     assert concat(b"", 0, b"") == b"0"
+
+
+def test_concat_adds_what_comes_last():
+    assert concat(b"length: ", 2, b"\r\n", b"ok") == b"length: 2\r\nok"
+    assert concat(b"a", -1, b"b", b"c") == b"abc"

@@ -1,3 +1,0 @@
-"""C-level interface of concat.pyx."""
-
-cpdef bytes concat(bytes head, long long number, bytes body)
