@@ -18,6 +18,7 @@ from ..engineio.client_options import ClientOptions, Remembered
 from ..engineio.exceptions import ConnectionError as EngineConnectionError
 from ..engineio.options import Logger, make_logger
 from ..errors import UsageError
+from .answer import Answer
 from .client_connection import (
     CLIENT_DISCONNECT,
     SERVER_DISCONNECT,
@@ -697,17 +698,22 @@ class AsyncClient(Registration):
         if space is None:
             raise self._not_connected(namespace)
         loop = self.hub.loop
-        answer: asyncio.Future[list[Any]] = loop.create_future()
+        answer = Answer(loop)
         id = space.emit(make_arguments(event, data), answer)
         timer = None
         if timeout is not None:
             timer = loop.call_later(timeout, _expire, answer, event, timeout)
         try:
-            values = await answer
+            await answer
         finally:
             if timer is not None:
                 timer.cancel()
-            space.forget(id)
+            if answer.values is None:
+                space.forget(id)
+        if answer.error is not None:
+            raise answer.error
+        values = answer.values
+        assert values is not None
         return values[0] if len(values) == 1 else tuple(values) if values else None
 
     # Ending
@@ -796,7 +802,7 @@ class AsyncClient(Registration):
 _background: set[asyncio.Future[Any]] = set()
 
 
-def _expire(answer: asyncio.Future[list[Any]], event: Any, timeout: float) -> None:
+def _expire(answer: Answer, event: Any, timeout: float) -> None:
     if not answer.done():
         answer.set_exception(TimeoutError(f"no answer to {event!r} within {timeout} s"))
 
