@@ -276,8 +276,11 @@ async def settled(site, before):
         ) from None
 
 
-#: What uvicorn itself logs for every WebSocket that was refused with an answer of HTTP.
-REFUSED_WITH_HTTP = "ASGI callable returned without completing handshake."
+#: What uvicorn itself logs of WebSockets that were refused, or that break the protocol.
+OF_UVICORN = (
+    "ASGI callable returned without completing handshake.",
+    "Invalid UTF-8 sequence received from client.",
+)
 
 
 def complaints(caplog):
@@ -286,5 +289,5 @@ def complaints(caplog):
         record.getMessage()
         for record in caplog.records
         if (record.levelno >= logging.ERROR or record.exc_info)
-        and record.getMessage() != REFUSED_WITH_HTTP
+        and record.getMessage() not in OF_UVICORN
     ]

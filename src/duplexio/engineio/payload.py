@@ -234,7 +234,7 @@ def _split_lengths(text: str, max_packets: int) -> list[str]:
 def _spans(text: str, unit: int, max_packets: int) -> list[tuple[int, int]]:
     """Return where the packets are; with a unit of 2, each character has a NUL behind it."""
     spans = []
-    position = 0
+    position = count = 0
     stop = len(text)
     reach = (LENGTH_DIGITS + 1) * unit
     while position < stop:
@@ -248,10 +248,11 @@ def _spans(text: str, unit: int, max_packets: int) -> list[tuple[int, int]]:
         position = start + int(digits) * unit
         if position > stop:
             raise PacketError(f"a packet of {digits} characters has not as many")
+        count += 1
+        if count > max_packets:
+            raise _too_many(max_packets)
         if position > start:
             spans.append((start, position))
-            if len(spans) > max_packets:
-                raise _too_many(max_packets)
     return spans
 
 

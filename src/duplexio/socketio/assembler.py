@@ -43,7 +43,7 @@ class Assembler:
             raise error
         self.head = head
         self.text = text
-        self.attachments: list[bytes] = []
+        self.attachments: list[bytes | None] = []
 
     @property
     def complete(self) -> bool:

@@ -13,7 +13,7 @@ from .exceptions import ClientGoneError
 from .hub import Hub
 from .old_clients import in_ascii
 from .packets import CONNECT, EVENT
-from .party import CONNECTED, CONNECTING, GONE, NO_ACK
+from .party import CONNECTED, CONNECTING, GONE, MAX_READABLE, NO_ACK
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -199,6 +199,6 @@ class Client(Member):
         """Return how logs call the client, without giving a secret away."""
         # With Engine.IO 3 the id is the one of the session, which is a secret.
         sid = self.sid if self.protocol == 4 else f"{self.sid[:6]}…"
-        label = f"{sid} ({self.adapter.name})"
+        label = f"{sid} ({self.adapter.name[:MAX_READABLE]})"
         # A client may have chosen the namespace, and it must not write lines of its own.
         return label if label.isprintable() else repr(label)[1:-1]

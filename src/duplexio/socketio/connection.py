@@ -71,6 +71,7 @@ class Connection(Dispatcher):
     def on_close(self, session: Session, reason: str) -> None:
         """Take note that the session is over."""
         self._cancel_timer()
+        self.let_go()
         self.assembler = None
         for client in self.clients():
             self.leave(client, reason)

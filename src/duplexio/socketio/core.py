@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..engineio.encoded import Encoded
+from .exceptions import LimitExceededError
 from .packets import encode_packet
 from .runner import Runner
 
@@ -154,6 +155,10 @@ class Core:
             what: The handler, and for whom it ran.
             exc: What it has raised.
         """
+        if isinstance(exc, LimitExceededError):
+            # A client that asks for too much is no defect of the program.
+            self.logger.warning("%s: %s", what, exc)
+            return
         self.logger.error("%s raised %s", what, type(exc).__name__, exc_info=exc)
 
 

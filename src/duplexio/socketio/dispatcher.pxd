@@ -15,6 +15,7 @@ cdef class Dispatcher(SessionHandler):
     cdef object assembler
     cdef object waiting
     cdef list rates
+    cdef object throttle
     cdef readonly int pending
     cdef readonly bint exact
     cdef readonly unsigned char protocol
@@ -48,3 +49,5 @@ cdef class Dispatcher(SessionHandler):
     cpdef object go_on(self)
     cpdef object fail(self, object exc)
     cdef bint _admit(self, Py_ssize_t size) except -1
+    cpdef object _catch_up(self)
+    cpdef object let_go(self)

@@ -20,9 +20,9 @@ from .limits import Rate
 from .middleware import run_event
 from .old_clients import undouble
 from .packets import BINARY_EVENT, EVENT, RESERVED_EVENTS, Head, check_event, parse_head
-from .party import CONNECTED, CONNECTING, Party, is_coroutine
+from .party import CONNECTED, CONNECTING, Party, is_coroutine, readable
 from .stepper import clock
-from .values import check_depth, decode_json, insert_binary
+from .values import check_depth, decode_json, insert_binary, is_deep
 
 __all__ = ["Dispatcher"]
 
@@ -51,6 +51,7 @@ class Dispatcher(SessionHandler):
         self.assembler: Assembler | None = None
         self.waiting: deque[Any] | None = None
         self.rates: list[Rate | None] | None = None
+        self.throttle: Any = None  # the timer while reading is paused because of a rate
         self.pending = 0
         self.exact = False
 
@@ -188,7 +189,9 @@ class Dispatcher(SessionHandler):
 
     # Packets
 
-    def _receive(self, kind: int, head: Head, text: str, attachments: list[bytes] | None) -> None:
+    def _receive(
+        self, kind: int, head: Head, text: str, attachments: list[bytes | None] | None
+    ) -> None:
         """Take a packet in text."""
         hub = self.hub
         offset = head.offset
@@ -215,7 +218,12 @@ class Dispatcher(SessionHandler):
 
     def _receive_message(self, message: Any) -> None:
         """Take a packet that the serializer reads."""
-        packet = self.hub.serializer.decode(message)
+        hub = self.hub
+        packet = hub.serializer.decode(message)
+        if len(message) > hub.max_depth and is_deep(packet.data, hub.max_depth):
+            if hub.count("max_json_depth") == "drop":
+                return
+            raise PacketError(f"the data is nested deeper than max_json_depth={hub.max_depth}")
         if packet.kind == EVENT:
             name = check_event(packet.data)
             party = self.find(packet.namespace)
@@ -227,7 +235,7 @@ class Dispatcher(SessionHandler):
             self.receive_other(packet.kind, packet.namespace, packet.id, packet.data)
 
     def _receive_event(
-        self, party: Party, ack: int, text: str, offset: int, attachments: list[bytes] | None
+        self, party: Party, ack: int, text: str, offset: int, attachments: list[bytes | None] | None
     ) -> None:
         hub = self.hub
         routes = party.routes()
@@ -276,7 +284,7 @@ class Dispatcher(SessionHandler):
 
     def _refuse_payload(self, party: Party, exc: PayloadError, ack: int) -> None:
         self.hub.count("invalid_payloads")
-        self.hub.logger.warning("%s: %s", party.label(), exc)
+        self.hub.logger.warning("%s: %s", party.label(), readable(str(exc)))
         if ack >= 0:
             party.acknowledge(ack, exc.answer())
 
@@ -410,7 +418,7 @@ class Dispatcher(SessionHandler):
             elif self.may_run(party):
                 self._start(party, handler, data, ack)
         count = self.pending + (len(waiting) if waiting else 0)
-        if self.session.reading_paused and count < self.hub.max_pending:
+        if self.session.reading_paused and count < self.hub.max_pending and self.throttle is None:
             self.session.resume_reading()
 
     # Limits, and peers that break the protocol
@@ -451,10 +459,22 @@ class Dispatcher(SessionHandler):
                 return False
             if policy == "drop":
                 return False
-            if not self.session.reading_paused:
-                self.session.pause_reading()
-                hub.loop.call_later(delay, self.go_on)
+            self.session.pause_reading()
+            if self.throttle is None or self.throttle.when() < now + delay:
+                self.let_go()
+                self.throttle = hub.loop.call_later(delay, self._catch_up)
         return True
+
+    def _catch_up(self) -> None:
+        """Read on: what came too fast is in time now."""
+        self.throttle = None
+        self.go_on()
+
+    def let_go(self) -> None:
+        """Wait no more for the time at which to read on."""
+        throttle, self.throttle = self.throttle, None
+        if throttle is not None:
+            throttle.cancel()
 
 
 def _peek_name(text: str, offset: int) -> str | None:

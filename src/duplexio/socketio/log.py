@@ -29,7 +29,7 @@ class EventLog:
     def came(self, event: Any, namespace: str, sid: str, *args: Any) -> None:
         """Log an event of a client."""
         if self._hub.logger.isEnabledFor(logging.INFO):
-            self._hub.logger.info("%s: event %r", self._label(sid, namespace), event)
+            self._hub.logger.info("%s: event %.300r", self._label(sid, namespace), event)
 
     def went(self, event: Any, namespace: str, to: Any, *args: Any) -> None:
         """Log an event that is emitted."""

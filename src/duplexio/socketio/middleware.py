@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .exceptions import ConnectionRefusedError, PayloadError
 from .handlers import SID, Handler, Routes
+from .party import readable
 
 if TYPE_CHECKING:
     from .client import Client
@@ -130,7 +131,7 @@ def run_event(
             return await _chain(middleware, event, last)
         except PayloadError as exc:
             client.hub.count("invalid_payloads")
-            client.hub.logger.warning("%s: %s", client.label(), exc)
+            client.hub.logger.warning("%s: %s", client.label(), readable(str(exc)))
             return exc.answer()
 
     return Handler(run, SID)

@@ -88,7 +88,8 @@ def decode_msgpack(message: bytes) -> MsgpackPacket:
     """
     try:
         packet = _decoder.decode(message)
-    except (ValueError, RecursionError, OverflowError) as exc:
+    except (ValueError, TypeError, RecursionError, OverflowError) as exc:
+        # Among them: a map whose keys are maps, a date that no calendar has.
         raise PacketError(f"a packet is no MessagePack: {exc}") from None
     return _check_packet(packet)
 

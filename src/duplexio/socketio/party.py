@@ -9,12 +9,24 @@ from typing import Any
 
 from .packets import ACK
 
-__all__ = ["CONNECTED", "CONNECTING", "GONE", "NO_ACK", "NoAck", "Party", "is_coroutine"]
+__all__ = [
+    "CONNECTED",
+    "CONNECTING",
+    "GONE",
+    "NO_ACK",
+    "NoAck",
+    "Party",
+    "is_coroutine",
+    "readable",
+]
 
 # Where a party stands in its namespace.
 CONNECTING = 0  #: it is not known yet whether it may be there
 CONNECTED = 1
 GONE = 2
+
+#: Characters that a log shows of a text that a peer has chosen.
+MAX_READABLE = 300
 
 _COROUTINE = types.CoroutineType
 _PLAIN_TYPES = frozenset({type(None), str, int, float, bool, bytes, dict, list, tuple})
@@ -218,6 +230,21 @@ class Party:
         else:
             data = [result]
         return self.hub.packet(ACK, self.name, id, data)
+
+
+def readable(text: str) -> str:
+    """Return what a log shows of a text that a peer has chosen: one line, and not a long one.
+
+    Args:
+        text: Such as the name of a namespace, where all are allowed.
+
+    Example:
+        >>> readable("/admin"), readable("/x\\nERROR")
+        ('/admin', "'/x\\\\nERROR'")
+    """
+    if len(text) <= MAX_READABLE and text.isprintable():
+        return text
+    return repr(text[:MAX_READABLE])
 
 
 def is_coroutine(result: Any) -> bool:

@@ -56,6 +56,9 @@ class Payload:
                 count = self._required
             else:
                 count = len(_count(text)) - 1
+                if count > len(self._types) + CACHED:
+                    # How many there are is the client's choice: no decoder is kept for each number.
+                    return self.convert(decode_json(text))
             return list(self._decoder(count).decode(text))
         except msgspec.ValidationError as exc:
             raise PayloadError(event, str(exc)) from None
@@ -75,10 +78,15 @@ class Payload:
         Raises:
             PayloadError: They are not what the handler takes.
         """
+        most = len(self._types) + 1
+        rest: list[Any] = []
         try:
-            return list(
-                msgspec.convert(data, self._tuple(len(data) - 1), dec_hook=_make, strict=True)
-            )
+            if self._rest is not None and len(data) > most:
+                types = list.__class_getitem__(self._rest)
+                rest = msgspec.convert(data[most:], types, dec_hook=_make, strict=True)
+                data = data[:most]
+            kind = self._tuple(len(data) - 1)
+            return [*msgspec.convert(data, kind, dec_hook=_make, strict=True), *rest]
         except (msgspec.ValidationError, RecursionError) as exc:
             raise PayloadError(data[0], str(exc)) from None
 
@@ -98,6 +106,9 @@ class Payload:
         types = [*self._types[:count], *[self._rest] * (count - most)]
         return tuple.__class_getitem__((str | int, *types))
 
+
+#: Decoders that are kept for events with more arguments than are named.
+CACHED = 16
 
 _count = msgspec.json.Decoder(list[msgspec.Raw]).decode
 

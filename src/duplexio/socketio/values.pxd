@@ -10,6 +10,7 @@ cpdef object decode_json(str text)
 cpdef int scan(object value, int depth=*) except -1
 @cython.locals(found=int)
 cdef int _scan_other(object value, int depth) except -1
+cpdef bint is_deep(object value, Py_ssize_t limit) except -1
 cpdef object insert_binary(object value, list attachments)
 @cython.locals(depth=Py_ssize_t, quoted=bint, escaped=bint, character=Py_UCS4)
 cpdef bint check_depth(str text, Py_ssize_t start, Py_ssize_t limit) except -1

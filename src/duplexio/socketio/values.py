@@ -25,6 +25,7 @@ __all__ = [
     "encode_json",
     "extract_binary",
     "insert_binary",
+    "is_deep",
     "normalize",
     "scan",
 ]
@@ -234,18 +235,19 @@ def extract_binary(value: Any, attachments: list[bytes]) -> Any:
     return value
 
 
-def insert_binary(value: Any, attachments: list[bytes]) -> Any:
+def insert_binary(value: Any, attachments: list[bytes | None]) -> Any:
     """Put attachments where their placeholders are.
 
     Args:
         value: What was decoded; it is changed.
-        attachments: The attachments.
+        attachments: The attachments; those that have found their place are ``None`` afterwards.
 
     Returns:
         The value, or the attachment in its place.
 
     Raises:
-        PacketError: A placeholder names an attachment that is none.
+        PacketError: A placeholder names an attachment that is none, or that has its place already:
+            sent on, one attachment in thousands of places would be that many.
 
     Example:
         >>> insert_binary(["picture", {"_placeholder": True, "num": 0}], [b"x"])
@@ -256,7 +258,11 @@ def insert_binary(value: Any, attachments: list[bytes]) -> Any:
             number = value.get("num")
             if type(number) is not int or not 0 <= number < len(attachments):
                 raise PacketError(f"there is no attachment {number!r:.20}")
-            return attachments[number]
+            data = attachments[number]
+            if data is None:
+                raise PacketError(f"the attachment {number} is in two places")
+            attachments[number] = None
+            return data
         for key, item in value.items():
             kind = type(item)
             if kind is dict or kind is list:
@@ -267,6 +273,33 @@ def insert_binary(value: Any, attachments: list[bytes]) -> Any:
             if kind is dict or kind is list:
                 value[index] = insert_binary(item, attachments)
     return value
+
+
+def is_deep(value: Any, limit: int) -> bool:
+    """Tell whether what was decoded is nested deeper than allowed.
+
+    Args:
+        value: Of dictionaries and lists.
+        limit: How deep it may be.
+
+    Example:
+        >>> is_deep([[1], 2], 2), is_deep([{"a": []}], 2)
+        (False, True)
+    """
+    kind = type(value)
+    if kind is dict:
+        if limit <= 0:
+            return True
+        for item in value.values():
+            if is_deep(item, limit - 1):
+                return True
+    elif kind is list:
+        if limit <= 0:
+            return True
+        for item in value:
+            if is_deep(item, limit - 1):
+                return True
+    return False
 
 
 def check_depth(text: str, start: int, limit: int) -> bool:
