@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from .party import NoAck as NoAck
     from .server import AsyncServer as AsyncServer
     from .simple_client import AsyncSimpleClient as AsyncSimpleClient
+    from .sync_client import Client as Client
+    from .sync_simple_client import SimpleClient as SimpleClient
 
 _MODULES = {
     "adapter": ("Adapter",),
@@ -86,6 +88,8 @@ _MODULES = {
     "party": ("NO_ACK", "NoAck"),
     "server": ("AsyncServer",),
     "simple_client": ("AsyncSimpleClient",),
+    "sync_client": ("Client",),
+    "sync_simple_client": ("SimpleClient",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -11,6 +11,7 @@ from .namespace import BaseNamespace, arity
 
 if TYPE_CHECKING:
     from .async_client import AsyncClient
+    from .sync_client import Client
 
 __all__ = ["AsyncClientNamespace", "BaseClientNamespace", "ClientNamespace"]
 
@@ -141,9 +142,10 @@ class ClientNamespace(BaseClientNamespace):
     """
 
     @property
-    def client(self) -> Any:
+    def client(self) -> Client:
         """The client that this is registered on."""
-        return self._registered_client()
+        client: Client = self._registered_client()
+        return client
 
     def trigger_event(self, event: Any, *args: Any) -> Any:
         """Call the method of an event; to be overridden by those who dispatch in another way.
