@@ -66,6 +66,11 @@ class ClientHost(LoopHost):
             finally:
                 session.unwatch(wake)
 
+    async def flushed(self) -> None:
+        """Wait until what was sent in this turn of the event loop is on its way."""
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
     def handler_failed(self, session: Any, exc: Exception) -> None:
         """Log what a handler of a session raised."""
         session.options.logger.error("a handler of the session raised", exc_info=exc)
@@ -382,7 +387,7 @@ class _Search:
         handshake = ClientHandshake(
             uri,
             build_key(secrets.token_bytes(16)),
-            headers=headers,
+            headers={**options.websocket_headers, **headers},
             extensions=client_extensions("deflate" if options.permessage_deflate else None, None),
             user_agent=USER_AGENT,
             **chosen,

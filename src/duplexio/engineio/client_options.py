@@ -49,6 +49,7 @@ class ClientOptions:
         ssl_verify: ``False`` accepts any certificate.
         proxy: Address of a proxy (``http://``, ``https://``, ``socks5h://`` and so on); ``True``
             for the one that the environment names; ``None`` for none.
+        websocket_headers: Further headers of the WebSocket only.
         websocket_extra_options: Further arguments for opening the WebSocket: those of
             ``duplexio.websocket.connect`` that concern the opening handshake and the event loop's
             ``create_connection``.
@@ -76,6 +77,7 @@ class ClientOptions:
     ssl: Any = None
     ssl_verify: bool = True
     proxy: str | bool | None = True
+    websocket_headers: Mapping[str, str] = field(default_factory=dict)
     websocket_extra_options: Mapping[str, Any] = field(default_factory=dict)
     timestamp_requests: bool = True
     permessage_deflate: bool = False

@@ -72,6 +72,8 @@ cdef class ClientSession(Channel):
     cdef object _put(self, object packet, Py_ssize_t size)
     cpdef object flush(self)
     cpdef object posted(self, bytes answer)
+    cpdef object wire_drained(self, CWire wire)
+    cpdef object check_message(self, object message)
     cpdef object receive_text(self, CWire wire, str text)
     cpdef object receive_binary(self, CWire wire, bytes data)
     cpdef object receive_packets(self, list packets)

@@ -92,6 +92,9 @@ MANY_PACKETS = 10_000
 #: Bytes that a packet may add to a body beside its own: separators, lengths, a type.
 OVERHEAD = 14
 
+#: Bytes that wait for a polling request, from which on a session is congested.
+CONGESTED = 2**18
+
 #: Stands for the largest message of a server that does not tell it.
 UNLIMITED = 2**62
 
@@ -242,6 +245,46 @@ class ClientSession(Channel):
 
     def _kept_packets(self) -> int:
         return 0 if self.polling is None else len(self.polling.buffer)
+
+    @property
+    def congested(self) -> bool:
+        """Whether what is sent now has to wait for what was sent before."""
+        wire = self.wire
+        if wire is not None:
+            return bool(wire.congested)
+        return self._kept_bytes() > CONGESTED
+
+    async def wait_buffered(self, max_bytes: int, max_packets: int) -> None:
+        """Wait until no more waits to be sent than this, or the session is over.
+
+        Args:
+            max_bytes: Bytes.
+            max_packets: Packets.
+        """
+
+        def arrived() -> bool:
+            return self.phase >= CLOSING or (
+                self.buffered_bytes <= max_bytes and self.buffered_packets <= max_packets
+            )
+
+        host: Any = self.host
+        await host.flushed()
+        await host.wait_for(self, arrived)
+
+    def check_message(self, message: str | bytes) -> None:
+        """Check that the server takes a message; may be called from any thread.
+
+        Args:
+            message: The message.
+
+        Raises:
+            PayloadTooLarge: It does not.
+        """
+        if len(message) + 1 > self.safe_length:
+            if isinstance(message, str):
+                self._check_text("4" + message)
+            else:
+                self._check_binary(message)
 
     # Who carries it
 
@@ -570,8 +613,21 @@ class ClientSession(Channel):
             self._try_upgrade()
         elif polling.buffer:
             self.flush()
+            self._changed()
         else:
             self._drained()
+            self._changed()
+
+    def wire_drained(self, wire: Wire) -> None:
+        """Take note that all that waited on a WebSocket was sent.
+
+        Args:
+            wire: The WebSocket.
+        """
+        if wire is self.wire:
+            self.waiting = 0
+            self._drained()
+            self._changed()
 
     # Receiving
 

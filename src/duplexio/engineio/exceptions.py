@@ -28,13 +28,17 @@ __all__ = [
     "UNKNOWN_SID",
     "UNKNOWN_TRANSPORT",
     "UNSUPPORTED_PROTOCOL_VERSION",
+    "ConnectionError",
     "ConnectionRefusedError",
     "ContentTooLongError",
     "EngineIOError",
     "PacketError",
     "PayloadTooBig",
+    "PayloadTooLarge",
     "RequestError",
+    "SendBufferFull",
     "UnknownPacketError",
+    "UsageValueError",
 ]
 
 # The numbers of errors that Engine.IO's clients know, in the JSON of a response.
@@ -132,6 +136,10 @@ class PayloadTooLarge(EngineIOError, errors.UsageError):
 
 class SendBufferFull(EngineIOError, errors.UsageError):
     """More waits to be sent than the limits of a client allow, so a message was not taken."""
+
+
+class UsageValueError(EngineIOError, errors.UsageError, ValueError):
+    """This program asked for something that cannot be done; python-engineio raises ValueError."""
 
 
 class RequestError(EngineIOError, errors.ProtocolError):
