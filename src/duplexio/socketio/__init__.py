@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .adapter import Adapter as Adapter
     from .asgi import ASGIApp as ASGIApp
     from .async_client import AsyncClient as AsyncClient
+    from .audience import Answers as Answers
+    from .audience import RemoteClient as RemoteClient
     from .client_namespace import AsyncClientNamespace as AsyncClientNamespace
     from .client_namespace import ClientNamespace as ClientNamespace
     from .exceptions import (
@@ -67,6 +69,7 @@ _MODULES = {
     "adapter": ("Adapter",),
     "asgi": ("ASGIApp",),
     "async_client": ("AsyncClient",),
+    "audience": ("Answers", "RemoteClient"),
     "client_namespace": ("AsyncClientNamespace", "ClientNamespace"),
     "exceptions": (
         "AckLostError",

@@ -25,6 +25,7 @@ cdef class Connection(Dispatcher):
     cdef object _refuse(self, str namespace, object exc)
     cdef object _expect_connect(self)
     cdef object _cancel_timer(self)
+    cpdef object dismiss(self, Client client)
     cpdef object leave(self, Client client, str reason)
     cpdef object _ended(self, Client client, object task)
     cdef object _forget_name(self, Client client)

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ..engineio.session import Session
-from .client import CONNECTING, GONE, Client
+from .client import CONNECTED, CONNECTING, GONE, Client
 from .core import transmit
 from .delivery import DELIVERY
 from .dispatcher import Dispatcher
@@ -284,6 +284,16 @@ class Connection(Dispatcher):
             self.server_hub.engine.loop_state.timers.cancel(self)
 
     # Leaving
+
+    def dismiss(self, client: Client) -> None:
+        """Disconnect a client from its namespace, and tell it.
+
+        Args:
+            client: The client.
+        """
+        if client.state == CONNECTED or client.told:
+            client.send(DISCONNECT, -1, None, True)
+        self.leave(client, SERVER_DISCONNECT)
 
     def leave(self, client: Client, reason: str) -> None:
         """Let a client leave its namespace, and tell its disconnect handler.

@@ -125,6 +125,14 @@ class Hub(Core):
         for each in adapter.select(rooms, skip_sids, skip_rooms):
             each.emit(list(arguments), callback)
 
+    def select(self, namespace: str, to: Any, skip_sid: Any, skip_room: Any) -> list[Any]:
+        """Return the clients that an emit would reach; the arguments are those of :meth:`emit`."""
+        adapter = self.adapters.get(namespace)
+        if adapter is None:
+            return []
+        rooms = None if to is None else _as_list(to)
+        return adapter.select(rooms, _as_list(skip_sid), _as_list(skip_room))
+
     def now(self) -> float:
         """Return the time of the loop, in seconds, as the engine tells it."""
         return self.engine.now()

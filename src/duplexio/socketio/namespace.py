@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 
 if TYPE_CHECKING:
+    from .audience import Answers, RemoteClient
     from .server import AsyncServer, UserSession
 
 __all__ = ["AsyncNamespace", "BaseNamespace", "arity"]
@@ -204,3 +205,43 @@ class AsyncNamespace(BaseNamespace):
     async def disconnect(self, sid: str, namespace: str | None = None) -> None:
         """Disconnect a client; see :meth:`.AsyncServer.disconnect`."""
         await self.server.disconnect(sid, namespace or self.namespace)
+
+    async def call_all(
+        self,
+        event: Any,
+        data: Any = None,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        namespace: str | None = None,
+        timeout: float = 10.0,
+        **kwargs: Any,
+    ) -> Answers:
+        """Emit an event to many and wait for the answers; see :meth:`.AsyncServer.call_all`."""
+        return await self.server.call_all(
+            event, data, to, room, skip_sid, namespace or self.namespace, timeout, **kwargs
+        )
+
+    async def fetch_sockets(
+        self, room: Any = None, namespace: str | None = None, **kwargs: Any
+    ) -> list[RemoteClient]:
+        """Return the clients of a room; see :meth:`.AsyncServer.fetch_sockets`."""
+        return await self.server.fetch_sockets(room, namespace or self.namespace, **kwargs)
+
+    async def sockets_join(
+        self, rooms: Any, to: Any = None, namespace: str | None = None, **kwargs: Any
+    ) -> None:
+        """Put clients into rooms; see :meth:`.AsyncServer.sockets_join`."""
+        await self.server.sockets_join(rooms, to, namespace or self.namespace, **kwargs)
+
+    async def sockets_leave(
+        self, rooms: Any, to: Any = None, namespace: str | None = None, **kwargs: Any
+    ) -> None:
+        """Take clients out of rooms; see :meth:`.AsyncServer.sockets_leave`."""
+        await self.server.sockets_leave(rooms, to, namespace or self.namespace, **kwargs)
+
+    async def disconnect_sockets(
+        self, room: Any = None, namespace: str | None = None, close: bool = False, **kwargs: Any
+    ) -> None:
+        """Disconnect clients; see :meth:`.AsyncServer.disconnect_sockets`."""
+        await self.server.disconnect_sockets(room, namespace or self.namespace, close, **kwargs)

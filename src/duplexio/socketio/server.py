@@ -18,7 +18,8 @@ from ..engineio.session import TRANSPORT_CLOSE as _TRANSPORT_CLOSE
 from ..engineio.session import TRANSPORT_ERROR as _TRANSPORT_ERROR
 from ..errors import UsageError
 from .adapter import Adapter
-from .client import CONNECTED, GONE, Client
+from .audience import Audience
+from .client import GONE, Client
 from .connection import CLIENT_DISCONNECT, SERVER_DISCONNECT, Connection
 from .core import make_arguments
 from .exceptions import ClientGoneError, LimitExceededError, TimeoutError
@@ -27,7 +28,6 @@ from .limits import Limits
 from .log import EventLog
 from .manager import AsyncManager
 from .msgpack import make_serializer
-from .packets import DISCONNECT
 from .registration import ServerRegistration
 from .registry import ALL, Registry
 from .values import Json
@@ -38,7 +38,7 @@ __all__ = ["AsyncServer"]
 EMITS_PER_TURN = 64
 
 
-class AsyncServer(ServerRegistration):
+class AsyncServer(ServerRegistration, Audience):
     """A Socket.IO server for asyncio, for clients of all versions.
 
     Args:
@@ -469,9 +469,7 @@ class AsyncServer(ServerRegistration):
         client = self._find(sid, namespace)
         if client is None or client.state == GONE:
             return
-        if client.state == CONNECTED or client.told:
-            client.send(DISCONNECT, -1, None, absent=True)
-        client.connection.leave(client, SERVER_DISCONNECT)
+        client.connection.dismiss(client)
 
     async def shutdown(self, timeout: float = 2.0) -> None:
         """Disconnect all clients, and let in no more; handlers that still run are cancelled.
