@@ -17,13 +17,13 @@ from ..engineio.background import BackgroundLoop, background_loop
 from ..errors import UsageError
 from .async_client import AsyncClient, Target
 from .client_namespace import BaseClientNamespace
-from .client_space import ClientHub
+from .client_space import ClientHub, Space
 from .core import make_arguments
-from .exceptions import BadNamespaceError
+from .exceptions import BadNamespaceError, TimeoutError
 from .packets import EVENT
 from .party import GONE
 from .registration import Registration
-from .workers import Workers
+from .workers import ThreadAnswer, Workers
 
 __all__ = ["Client"]
 
@@ -344,9 +344,7 @@ class Client(Registration):
             TypeError: The data has no form that can be sent.
         """
         client = self._client
-        space = client._spaces.get(namespace or "/")
-        if space is None or space.state == GONE:
-            raise BadNamespaceError(f"{namespace or '/'} is not a connected namespace")
+        space = self._space(namespace)
         if callback is not None or not client.connected or self.hub.retries:
             coroutine = client.emit(
                 event, data, namespace, callback, volatile=volatile, on_failure=on_failure
@@ -363,6 +361,16 @@ class Client(Registration):
         if self._emits >= EMITS_PER_CHECK:
             self._emits = 0
             self._run(client.drain())
+
+    def _space(self, namespace: str | None) -> Space:
+        space = self._client._spaces.get(namespace or "/")
+        if space is None:
+            raise BadNamespaceError(f"{namespace or '/'} is not a connected namespace")
+        if space.state == GONE:
+            raise BadNamespaceError(
+                f"{space.name} is not a connected namespace: {space.refused_why()}"
+            )
+        return space
 
     def send(
         self,
@@ -397,7 +405,25 @@ class Client(Registration):
                 :exc:`TimeoutError`, too.
             BadNamespaceError: The client is not connected to the namespace, and does not try to be.
         """
-        return self._run(self._client.call(event, data, namespace, timeout))
+        space = self._space(namespace)
+        background = self._loop()
+        if background.is_current:
+            raise UsageError("a function that runs on the event loop cannot wait for an answer")
+        answer = ThreadAnswer()
+        background.post(answer.emit, space, make_arguments(event, data))
+        try:
+            in_time = answer.wait(timeout)
+        except BaseException:
+            background.post(answer.forget, space)
+            raise
+        if not in_time:
+            background.post(answer.forget, space)
+            raise TimeoutError(f"no answer to {event!r} within {timeout} s")
+        if answer.error is not None:
+            raise answer.error
+        values = answer.values
+        assert values is not None
+        return values[0] if len(values) == 1 else tuple(values) if values else None
 
     # Threads
 

@@ -12,10 +12,86 @@ from ..engineio.workers import Serial, worker_threads
 if TYPE_CHECKING:
     from .core import Core
 
-__all__ = ["Workers"]
+__all__ = ["ThreadAnswer", "Workers"]
 
 #: Handlers after which the event loop is told that they have ended, even if more are to come.
 BATCH = 32
+
+
+class ThreadAnswer:
+    """What a thread waits for that has emitted an event.
+
+    Attributes:
+        id: Of the acknowledgement, when the event was emitted.
+        values: The arguments of the acknowledgement; ``None`` before there is one.
+        error: Why there will be none; ``None`` when that is not known.
+    """
+
+    __slots__ = ("_lock", "error", "id", "values")
+
+    def __init__(self) -> None:
+        self.id = -1
+        self.values: list[Any] | None = None
+        self.error: BaseException | None = None
+        # A lock is the least that a thread can wait for.
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for the answer.
+
+        Args:
+            timeout: Seconds; ``None`` for no end.
+
+        Returns:
+            Whether it has come, or is known not to.
+        """
+        return self._lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
+
+    # Called on the event loop
+
+    def emit(self, space: Any, data: list[Any]) -> None:
+        """Emit the event.
+
+        Args:
+            space: The namespace.
+            data: Name and arguments.
+        """
+        try:
+            self.id = space.emit(data, self)
+        except Exception as exc:
+            self.set_exception(exc)
+
+    def forget(self, space: Any) -> None:
+        """Wait no more.
+
+        Args:
+            space: The namespace.
+        """
+        if not self.done():
+            space.forget(self.id)
+
+    def done(self) -> bool:
+        """Return whether the answer has come, or is known not to."""
+        return self.values is not None or self.error is not None
+
+    def set_result(self, values: list[Any]) -> None:
+        """Take the acknowledgement.
+
+        Args:
+            values: Its arguments.
+        """
+        self.values = values
+        self._lock.release()
+
+    def set_exception(self, error: BaseException) -> None:
+        """Take note that there will be none.
+
+        Args:
+            error: Why.
+        """
+        self.error = error
+        self._lock.release()
 
 
 class Workers:
