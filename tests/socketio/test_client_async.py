@@ -563,3 +563,21 @@ async def test_background_tasks(sio):
     assert await sio.start_background_task(task, 1, other=2) == 3
     await sio.sleep(0)
     assert await sio.shutdown() is None
+
+
+async def test_the_application_s_client_of_http(server, url):
+    import aiohttp
+
+    http = aiohttp.ClientSession(headers={"x-mine": "1"})
+    async with http, socketio.AsyncClient(http_session=http) as sio:
+        await sio.connect(url)
+        assert sio.transport() == "websocket"
+        environ = server.get_environ(sio.get_sid())
+        assert environ["HTTP_X_MINE"] == "1"
+
+
+async def test_extra_options_for_the_websocket(server, url):
+    options = {"headers": {"x-mine": "1"}, "origin": url}
+    async with socketio.AsyncClient(websocket_extra_options=options) as sio:
+        await sio.connect(url, transports="websocket")
+        assert server.get_environ(sio.get_sid())["HTTP_X_MINE"] == "1"

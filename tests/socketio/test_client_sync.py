@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -366,3 +367,13 @@ def test_a_fork(host):
         host.url,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("UsageError\n4\n3\n", "", 0)
+
+
+def test_the_application_s_client_of_http(host):
+    # What is asked of a requests.Session.
+    http = SimpleNamespace(
+        headers={"x-mine": "1"}, cookies=[], auth=None, verify=True, cert=None, proxies={}
+    )
+    with socketio.Client(http_session=http, websocket_extra_options={"timeout": 5}) as sio:
+        sio.connect(host.url)
+        assert host.server.get_environ(sio.get_sid())["HTTP_X_MINE"] == "1"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..engineio.client_dialing import connect as connect_engine
+from ..engineio.client_extras import from_aiohttp, from_aiohttp_session
 from ..engineio.client_options import ClientOptions, Remembered
 from ..engineio.exceptions import ConnectionError as EngineConnectionError
 from ..engineio.options import Logger, make_logger
@@ -143,6 +144,8 @@ class AsyncClient(Registration):
 
     reserved_events = ("connect", "connect_error", "disconnect")
     hub: ClientHub
+    #: Makes options of ``websocket_extra_options``.
+    _translate = staticmethod(from_aiohttp)
 
     def __init__(
         self,
@@ -179,7 +182,7 @@ class AsyncClient(Registration):
         self.logger = make_logger(logger, "duplexio.socketio")
         names = ClientLimits.__dataclass_fields__
         limits = ClientLimits(**{name: kwargs.pop(name) for name in list(kwargs) if name in names})
-        self._options = _engine_options(kwargs, engineio_logger)
+        self._options = _engine_options(kwargs, engineio_logger, self._translate)
         self.registry = Registry(client=True)
         self.hub = hub = ClientHub(self.registry, limits, time.time)
         hub.serial = not async_handlers
@@ -406,6 +409,14 @@ class AsyncClient(Registration):
         if task.cancelled():
             raise ConnectionError("the client was disconnected while it was connecting")
         task.result()
+        session = self.session
+        if target.wait and session is not None:
+            # As python-socketio, which goes on to a WebSocket before it returns.
+            try:
+                async with asyncio.timeout(target.wait_timeout):
+                    await session.wait_upgraded()
+            except builtins.TimeoutError:
+                pass
 
     def _names(self, namespaces: str | list[str] | None) -> list[str]:
         if isinstance(namespaces, str):
@@ -469,9 +480,12 @@ class AsyncClient(Registration):
         target = self._target
         url = await _value(target.url)
         headers: Mapping[str, str] = await _value(target.headers) or {}
+        borrowed = self._borrow(url)
+        headers = {**self._options.headers, **borrowed.pop("headers", {}), **headers}
         options = replace(
             self._options,
-            headers={**self._options.headers, **headers},
+            **borrowed,
+            headers=headers,
             engineio_path=target.path,
             transports=target.transports or self._options.transports,
         )
@@ -495,6 +509,11 @@ class AsyncClient(Registration):
         except BaseException as exc:
             await self._abandon(connection, session, exc)
             raise
+
+    def _borrow(self, url: str) -> dict[str, Any]:
+        """Return options that the application's client of HTTP stands for."""
+        http = self._options.http_session
+        return {} if http is None or callable(http) else from_aiohttp_session(http, url)
 
     async def _await_namespaces(self, connection: ClientConnection) -> None:
         """Wait until the server has answered for all namespaces, and the handlers have run."""
@@ -822,15 +841,18 @@ def _words(refusal: Any) -> str:
     return str(refusal)
 
 
-def _engine_options(kwargs: dict[str, Any], logger: bool | Logger | None) -> ClientOptions:
+def _engine_options(
+    kwargs: dict[str, Any],
+    logger: bool | Logger | None,
+    translate: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]],
+) -> ClientOptions:
     unknown = [name for name in kwargs if name not in ClientOptions.__dataclass_fields__]
     if unknown:
         raise UsageError(
             f"{unknown[0]!r} is no option of a client; there are those of AsyncClient, ClientLimits"
             f" and ClientOptions"
         )
-    if logger is not None and not isinstance(logger, bool):
-        kwargs["logger"] = logger
-    if kwargs.get("websocket_extra_options") is None:
-        kwargs.pop("websocket_extra_options", None)
-    return ClientOptions(**kwargs)
+    if logger is not None:
+        kwargs["logger"] = make_logger(logger)
+    extra = kwargs.pop("websocket_extra_options", None) or {}
+    return ClientOptions(**{**kwargs, **translate(extra, kwargs)})

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from ..engineio.background import BackgroundLoop, background_loop
+from ..engineio.client_extras import from_requests, from_websocket_client
 from ..errors import UsageError
 from .async_client import AsyncClient, Target
 from .client_namespace import BaseClientNamespace
@@ -29,6 +30,19 @@ __all__ = ["Client"]
 
 #: Emits of one thread after which it waits while too much waits to be sent.
 EMITS_PER_CHECK = 64
+
+
+class FacedClient(AsyncClient):
+    """What is behind a client that blocks, with the arguments of the libraries that it replaces."""
+
+    _translate = staticmethod(from_websocket_client)
+
+    def _borrow(self, url: str) -> dict[str, Any]:
+        """Return options that the application's client of HTTP stands for."""
+        http = self._options.http_session
+        if http is None:
+            return {}
+        return {"http_session": None, **from_requests(http() if callable(http) else http)}
 
 
 class Inner:
@@ -103,7 +117,7 @@ class Client(Registration):
         async_handlers: bool = False,
         **kwargs: Any,
     ) -> None:
-        self._client = AsyncClient(
+        self._client = FacedClient(
             reconnection,
             reconnection_attempts,
             reconnection_delay,
