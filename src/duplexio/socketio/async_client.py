@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import inspect
 import random
 import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from ..engineio.client_dialing import connect as connect_engine
 from ..engineio.client_extras import from_aiohttp, from_aiohttp_session
-from ..engineio.client_options import ClientOptions, Remembered
+from ..engineio.client_options import Remembered
 from ..engineio.exceptions import ConnectionError as EngineConnectionError
 from ..engineio.options import Logger, make_logger
 from ..errors import UsageError
@@ -28,6 +27,8 @@ from .client_connection import (
 )
 from .client_namespace import BaseClientNamespace
 from .client_space import AckCallback, ClientHub, Space
+from .client_target import Target, engine_options, value_of, words_of
+from .client_view import ClientView
 from .core import make_arguments
 from .exceptions import BadNamespaceError, ConnectionError, TimeoutError
 from .limits import ClientLimits
@@ -46,7 +47,6 @@ from .reconnection import (
     Backoff,
     Reconnection,
 )
-from .registration import Registration
 from .registry import ALL, Registry
 from .values import Json
 
@@ -59,34 +59,7 @@ EMITS_PER_TURN = 64
 HIGH_WATER = 2**18
 
 
-@dataclass(slots=True)
-class Target:
-    """What the application has asked to be connected to.
-
-    Attributes:
-        url: The address, or a function that returns it.
-        headers: Headers of all requests, or a function that returns them.
-        auth: What the client says about itself, or a function that returns it.
-        transports: The transports; ``None`` for those of the options.
-        path: Path of the server.
-        wait: Whether ``connect`` waits for the namespaces.
-        wait_timeout: Seconds that they have to be connected.
-        namespaces: The namespaces.
-        handlers: Whether ``connect`` waits for handlers; a handler that connects must not.
-    """
-
-    url: Any = None
-    headers: Any = None
-    auth: Any = None
-    transports: Any = None
-    path: str = "socket.io"
-    wait: bool = True
-    wait_timeout: float = 1.0
-    namespaces: list[str] = field(default_factory=list)
-    handlers: bool = True
-
-
-class AsyncClient(Registration):
+class AsyncClient(ClientView):
     """A Socket.IO client for asyncio, for servers of all versions.
 
     Args:
@@ -182,7 +155,7 @@ class AsyncClient(Registration):
         self.logger = make_logger(logger, "duplexio.socketio")
         names = ClientLimits.__dataclass_fields__
         limits = ClientLimits(**{name: kwargs.pop(name) for name in list(kwargs) if name in names})
-        self._options = _engine_options(kwargs, engineio_logger, self._translate)
+        self._options = engine_options(kwargs, engineio_logger, self._translate)
         self.registry = Registry(client=True)
         self.hub = hub = ClientHub(self.registry, limits, time.time)
         hub.serial = not async_handlers
@@ -217,114 +190,6 @@ class AsyncClient(Registration):
             randomization=self.randomization_factor,
             attempts=self.reconnection_attempts,
         )
-
-    # What is known of the client
-
-    def is_asyncio_based(self) -> bool:
-        """Return ``True``."""
-        return True
-
-    @property
-    def state(self) -> str:
-        """``"disconnected"``, ``"connecting"``, ``"connected"`` or ``"waiting"``.
-
-        It is waiting between two attempts to connect again.
-        """
-        return self._machine.state
-
-    def on_state(self, listener: Callable[[str], object]) -> Callable[[str], object]:
-        """Register a function that is told of each new :attr:`state` (a decorator).
-
-        Args:
-            listener: Called with the state.
-        """
-        self._listeners.append(listener)
-        return listener
-
-    def _changed(self, state: str) -> None:
-        self.logger.info("the client is %s", state)
-        for listener in self._listeners:
-            try:
-                listener(state)
-            except Exception as exc:
-                self.hub.failed(f"a listener to the state {state!r}", exc)
-
-    @property
-    def connected(self) -> bool:
-        """Whether the client is connected."""
-        return self._machine.state == CONNECTED
-
-    @property
-    def namespaces(self) -> dict[str, str]:
-        """The ids of the client in the namespaces that it is connected to, by their names."""
-        return {space.name: space.sid for space in self._spaces.values() if space.state == JOINED}
-
-    @property
-    def sid(self) -> str | None:
-        """Id of the Engine.IO session, which is a secret; ``None`` when there is none."""
-        session = self.session
-        return None if session is None else session.sid
-
-    @property
-    def session(self) -> Any:
-        """The Engine.IO session; ``None`` when there is none."""
-        return None if self._connection is None else self._connection.session
-
-    @property
-    def recovered(self) -> bool:
-        """Whether the server has recovered the last connection, in all namespaces."""
-        spaces = [space for space in self._spaces.values() if space.state == JOINED]
-        return bool(spaces) and all(space.recovered for space in spaces)
-
-    @property
-    def connection_url(self) -> Any:
-        """What :meth:`connect` was given as ``url``."""
-        return self._target.url
-
-    @property
-    def connection_headers(self) -> Any:
-        """What :meth:`connect` was given as ``headers``."""
-        return self._target.headers
-
-    @property
-    def connection_auth(self) -> Any:
-        """What :meth:`connect` was given as ``auth``."""
-        return self._target.auth
-
-    @property
-    def connection_transports(self) -> Any:
-        """What :meth:`connect` was given as ``transports``."""
-        return self._target.transports
-
-    @property
-    def connection_namespaces(self) -> list[str]:
-        """The namespaces that the client was told to connect to."""
-        return self._target.namespaces
-
-    @property
-    def socketio_path(self) -> str:
-        """What :meth:`connect` was given as ``socketio_path``."""
-        return self._target.path
-
-    def get_sid(self, namespace: str | None = None) -> str | None:
-        """Return the client's id in a namespace; ``None`` when it is not connected to it.
-
-        Args:
-            namespace: The namespace, by default ``/``.
-        """
-        space = self._spaces.get(namespace or "/")
-        return space.sid if space is not None and space.state == JOINED else None
-
-    def transport(self) -> str | None:
-        """Return the transport in use, ``"polling"`` or ``"websocket"``; ``None`` for none."""
-        session = self.session
-        return None if session is None else session.transport
-
-    @property
-    def protocol(self) -> int | None:
-        """The version of Engine.IO in use, 3 or 4; ``None`` when there is no connection."""
-        session = self.session
-        return None if session is None else session.protocol
 
     # Handlers
 
@@ -478,8 +343,8 @@ class AsyncClient(Registration):
     async def _attempt(self, wait: bool) -> None:
         """Connect once, with nothing left of it when it fails."""
         target = self._target
-        url = await _value(target.url)
-        headers: Mapping[str, str] = await _value(target.headers) or {}
+        url = await value_of(target.url)
+        headers: Mapping[str, str] = await value_of(target.headers) or {}
         borrowed = self._borrow(url)
         headers = {**self._options.headers, **borrowed.pop("headers", {}), **headers}
         options = replace(
@@ -495,7 +360,7 @@ class AsyncClient(Registration):
         try:
             session = await connect_engine(url, connection, options, self._remembered)
             self._remembered = session.remembered
-            connection.start(await _value(target.auth))
+            connection.start(await value_of(target.auth))
             if wait:
                 await self._await_namespaces(connection)
             if self._connection is not connection:
@@ -529,7 +394,7 @@ class AsyncClient(Registration):
             pass
         refused = {s.name: s.refusal for s in self._spaces.values() if s.refusal is not None}
         if refused:
-            words = "; ".join(f"{name}: {_words(what)}" for name, what in refused.items())
+            words = "; ".join(f"{name}: {words_of(what)}" for name, what in refused.items())
             raise ConnectionError(
                 f"One or more namespaces failed to connect: {', '.join(refused)} ({words})",
                 data=next(iter(refused.values())),
@@ -824,35 +689,3 @@ _background: set[asyncio.Future[Any]] = set()
 def _expire(answer: Answer, event: Any, timeout: float) -> None:
     if not answer.done():
         answer.set_exception(TimeoutError(f"no answer to {event!r} within {timeout} s"))
-
-
-async def _value(value: Any) -> Any:
-    """Return what an argument is, or what it returns or awaits when it is a function."""
-    if not callable(value):
-        return value
-    result = value()
-    return await result if inspect.isawaitable(result) else result
-
-
-def _words(refusal: Any) -> str:
-    """Return what the server has said, for people."""
-    if isinstance(refusal, dict) and isinstance(refusal.get("message"), str):
-        return str(refusal["message"])
-    return str(refusal)
-
-
-def _engine_options(
-    kwargs: dict[str, Any],
-    logger: bool | Logger | None,
-    translate: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]],
-) -> ClientOptions:
-    unknown = [name for name in kwargs if name not in ClientOptions.__dataclass_fields__]
-    if unknown:
-        raise UsageError(
-            f"{unknown[0]!r} is no option of a client; there are those of AsyncClient, ClientLimits"
-            f" and ClientOptions"
-        )
-    if logger is not None:
-        kwargs["logger"] = make_logger(logger)
-    extra = kwargs.pop("websocket_extra_options", None) or {}
-    return ClientOptions(**{**kwargs, **translate(extra, kwargs)})

@@ -16,9 +16,10 @@ from typing import Any
 from ..engineio.background import BackgroundLoop, background_loop
 from ..engineio.client_extras import from_requests, from_websocket_client
 from ..errors import UsageError
-from .async_client import AsyncClient, Target
+from .async_client import AsyncClient
 from .client_namespace import BaseClientNamespace
 from .client_space import ClientHub, Space
+from .client_target import Target
 from .core import make_arguments
 from .exceptions import BadNamespaceError, TimeoutError
 from .packets import EVENT
