@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from duplexio.engineio.channel import Wire
 from duplexio.engineio.client_handshake import Handshake
 from duplexio.engineio.client_options import ClientOptions, Remembered
 from duplexio.engineio.client_session import TRANSITIONS, ClientSession, Opener, Requests
@@ -11,7 +12,8 @@ from duplexio.engineio.encoded import Encoded
 from duplexio.engineio.exceptions import PayloadTooLarge, SendBufferFull
 from duplexio.engineio.options import SessionOptions
 from duplexio.engineio.packets import open_packet
-from duplexio.engineio.session import Poll, Post, Session, Wire
+from duplexio.engineio.polls import Poll, Post
+from duplexio.engineio.session import Session
 from tests.engineio.fakes import FakeHost, FakeWire, Recorder
 
 INTERVAL, TIMEOUT = 25.0, 20.0

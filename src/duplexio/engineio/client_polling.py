@@ -88,13 +88,16 @@ class PollingRequests(Requests):
             return given, False
         uri = parse_uri(self.endpoint.websocket_uri(self.session.protocol))
         proxy = choose_proxy(self.options.proxy, uri, {})
-        connector = self._connector(proxy)
-        return aiohttp.ClientSession(
-            connector=connector,
+        http = aiohttp.ClientSession(
+            connector=self._connector(proxy),
             # Hosts that are addresses have cookies, too: load balancers set them.
             cookie_jar=aiohttp.CookieJar(unsafe=True),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.options.request_timeout),
-        ), True
+        )
+        # aiohttp would send a GET again whose answer was cut off, and what was in that answer would
+        # be lost without a word. There is no public name for this.
+        http._retry_connection = False
+        return http, True
 
     def _connector(self, proxy: Proxy | None) -> aiohttp.BaseConnector:
         arguments: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEEP_ALIVE}
