@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.list:
         for row in (*ROWS, *GROWTH):
-            print(f"{row.name:22}{row.title}: {', '.join(row.peers)}")
+            print(f"{row.name:29}{row.title}: {', '.join(row.peers)}")
         return 0
     rows = _chosen_rows(arguments.only, growth=arguments.growth or arguments.full)
     pace = FULL if arguments.full else QUICK

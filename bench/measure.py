@@ -105,7 +105,7 @@ class Machinery:
             return [str(self.native.limit), *peer.arguments]
         if peer.program is not None:
             _install_node_modules()
-            return ["node", str(BENCH / "servers" / peer.program)]
+            return ["node", str(BENCH / peer.program), *peer.arguments]
         assert peer.module is not None
         return [sys.executable, "-m", peer.module, *peer.arguments]
 
@@ -340,11 +340,11 @@ class MemoryContest(Contest):
 
 
 class ClientContest(Contest):
-    """Client programs on the generator's CPU, one after the other, against the C server."""
+    """Client programs on the generator's CPU, one after the other, against one server."""
 
     def __init__(self, machinery: Machinery, row: Row) -> None:
         super().__init__(machinery, row)
-        self.server = Server(machinery, PEERS["c"], tls=row.tls)
+        self.server = Server(machinery, PEERS[row.against], tls=row.tls)
 
     def measure(self, name: str) -> Sample:
         pace = self.machinery.pace
@@ -355,6 +355,12 @@ class ClientContest(Contest):
 
     def close(self) -> None:
         self.server.stop()
+
+
+class ClientMemoryContest(ClientContest):
+    """Client programs, each of which becomes many idle clients."""
+
+    value_key = "resident_bytes"
 
 
 class DeflateContest(Contest):
@@ -372,6 +378,7 @@ CONTESTS: dict[Kind, type[Contest]] = {
     Kind.LATENCY: LatencyContest,
     Kind.MEMORY: MemoryContest,
     Kind.CLIENT: ClientContest,
+    Kind.CLIENT_MEMORY: ClientMemoryContest,
     Kind.DEFLATE: DeflateContest,
 }
 
@@ -390,16 +397,16 @@ class RowResult:
 def measure_row(machinery: Machinery, row: Row, peers: Sequence[str]) -> RowResult:
     """Measure the peers in turn, again and again, so that what disturbs the machine hits all.
 
-    The memory of an idle connection hardly depends on the machine's load: one round does. A
-    deflate row is measured once when it is full, since it then lasts minutes by itself. A series
-    has many points: three rounds for each.
+    The memory of an idle connection hardly depends on the machine's load: one round does. Clients
+    have an interpreter to start each time: three rounds do. A deflate row is measured once when it
+    is full, since it then lasts minutes by itself. A series has many points: three rounds for each.
     """
     contest = CONTESTS[row.kind](machinery, row)
     result = RowResult(row, contest.value_key, {}, {}, time.time())
     rounds = machinery.pace.rounds
-    if row.kind is Kind.MEMORY:
+    if row.kind in (Kind.MEMORY, Kind.CLIENT_MEMORY):
         rounds = 2 if machinery.pace.full else 1
-    if row.series:
+    if row.series or (row.kind is Kind.CLIENT and not machinery.pace.full):
         rounds = min(rounds, 3)
     if row.kind is Kind.DEFLATE and machinery.pace.full:
         rounds = 1

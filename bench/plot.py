@@ -22,6 +22,9 @@ ROWS = (
     "sio-polling",
     "sio-connect",
     "sio-idle",
+    "sio-client-ack",
+    "sio-client-event",
+    "sio-client-idle",
 )
 """What the plot shows, when it was measured."""
 

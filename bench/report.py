@@ -81,20 +81,21 @@ class Reach:
     def of(cls, row: Row, places: Sequence[Standing]) -> Reach:
         ours = [place for place in places if place.family == "duplexio"]
         others = [place for place in places if place.family not in ("duplexio", "c")]
+        wanted: list[tuple[str, list[bool]]] = []
         if row.reach_ratio is not None:
             baseline = PEERS[row.baseline]
             against = "C" if baseline.family == "c" else baseline.title
-            text = f"≤ {row.reach_ratio:g} {TIMES} {against}"
             met = [place.ratio <= row.reach_ratio for place in ours if place.ratio is not None]
+            wanted.append((f"≤ {row.reach_ratio:g} {TIMES} {against}", met))
         elif row.reach_value is not None:
-            text = f"≤ {number(row.reach_value)}"
             met = [place.value <= row.reach_value for place in ours]
-        elif row.reach_ahead:
-            text = "ahead of all"
+            wanted.append((f"≤ {number(row.reach_value)}", met))
+        if row.reach_ahead:
             met = [place.value < other.value for place in ours for other in others]
-        else:
-            return cls("", None)
-        return cls(text, all(met) if met else None)
+            wanted.append(("ahead of all", met))
+        verdicts = [all(met) for _, met in wanted if met]
+        measured = verdicts and len(verdicts) == len(wanted)
+        return cls(", ".join(text for text, _ in wanted), all(verdicts) if measured else None)
 
     @property
     def verdict(self) -> str:
@@ -148,6 +149,10 @@ COLUMNS: dict[Kind, dict[str, Callable[[list[Sample]], str]]] = {
     },
     Kind.CLIENT: {
         "µs wall": lambda samples: number(_median(samples, "wall_us")),
+    },
+    Kind.CLIENT_MEMORY: {
+        "µs CPU to connect": lambda samples: number(_median(samples, "open_cpu_us")),
+        "threads": lambda samples: number(_median(samples, "threads")),
     },
     Kind.DEFLATE: {
         "compress": lambda samples: number(_median(samples, "compress_s_per_gb")),
@@ -273,7 +278,7 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "not installed"
     versions["Node"] = _output("node", "--version")
-    for name in ("ws", "socket.io"):
+    for name in ("ws", "socket.io", "socket.io-client"):
         package = BENCH / "node_modules" / name / "package.json"
         versions[name] = json.loads(package.read_text())["version"] if package.exists() else "none"
     return versions

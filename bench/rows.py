@@ -14,8 +14,8 @@ class Peer:
     """One competitor: how it is started, and what it is called.
 
     `module` is run with `python -m`, and `program` names what is no Python: "limit" (the C
-    server) or a script in servers/ for Node. `packages` are the distributions whose versions the
-    report states.
+    server) or a script for Node. `packages` are the distributions whose versions the report
+    states.
     """
 
     title: str
@@ -66,13 +66,13 @@ PEERS = {
         ("--protocol", "wsproto"),
         packages=("wsproto",),
     ),
-    "node": Peer("Node ws", "node", program="node_ws.js"),
+    "node": Peer("Node ws", "node", program="servers/node_ws.js"),
     # Socket.IO.
     "c-socketio": Peer("C epoll loop", "c", program="limit", arguments=("--socketio",)),
     "duplexio-socketio": Peer(
         "duplexio", "duplexio", "bench.servers.socketio_asgi", ("--library", "duplexio")
     ),
-    "node-socketio": Peer("Node socket.io", "node", program="node_socketio.js"),
+    "node-socketio": Peer("Node socket.io", "node", program="servers/node_socketio.js"),
     "python-socketio": Peer(
         "python-socketio, uvicorn",
         "python-socketio",
@@ -115,6 +115,40 @@ PEERS = {
         "bench.clients.round_trip",
         ("--library", "websockets"),
     ),
+    # Socket.IO clients, against the C server.
+    "socket-socketio": Peer(
+        "socket module, no protocol",
+        "c",
+        "bench.clients.socketio_floor",
+    ),
+    "duplexio-client": Peer(
+        "duplexio AsyncClient",
+        "duplexio",
+        "bench.clients.socketio_asyncio",
+        ("--library", "duplexio"),
+        packages=("uvloop",),
+    ),
+    "python-socketio-client": Peer(
+        "python-socketio AsyncClient",
+        "python-socketio",
+        "bench.clients.socketio_asyncio",
+        ("--library", "python-socketio"),
+        packages=("python-socketio", "python-engineio", "aiohttp"),
+    ),
+    "duplexio-client-blocking": Peer(
+        "duplexio Client",
+        "duplexio",
+        "bench.clients.socketio_blocking",
+        ("--library", "duplexio"),
+    ),
+    "python-socketio-client-blocking": Peer(
+        "python-socketio Client",
+        "python-socketio",
+        "bench.clients.socketio_blocking",
+        ("--library", "python-socketio"),
+        packages=("websocket-client", "requests"),
+    ),
+    "node-client": Peer("Node socket.io-client", "node", program="clients/node_socketio.js"),
     # permessage-deflate, no sockets.
     "websockets-deflate": Peer(
         "websockets", "websockets", "bench.clients.deflate", ("--library", "websockets")
@@ -135,7 +169,8 @@ class Kind(Enum):
     LOAD = "µs of server CPU per message"
     LATENCY = "µs, p99, at half of the own capacity"
     MEMORY = "bytes of server memory per idle connection"
-    CLIENT = "µs of client CPU per round trip"
+    CLIENT = "µs of client CPU per message"
+    CLIENT_MEMORY = "bytes of client memory per idle client"
     DEFLATE = "s of CPU per GB, there and back"
 
 
@@ -153,9 +188,9 @@ class Row:
     """One line of the report.
 
     `arguments` go to the load generator (LOAD, LATENCY, MEMORY) or to every program of the row
-    (CLIENT, DEFLATE). Ratios are against `baseline`. What duplexio wants to reach is one of: a
-    ratio to the baseline, a value in the row's unit, or being ahead of every other peer but the
-    baseline.
+    (CLIENT, CLIENT_MEMORY, DEFLATE). Ratios are against `baseline`. What duplexio wants to reach
+    is a ratio to the baseline or a value in the row's unit, being ahead of every other peer (but
+    the C server, and the floor of CLIENT rows), or both.
     """
 
     name: str
@@ -171,9 +206,11 @@ class Row:
     full_arguments: tuple[str, ...] = field(default=())
     """Added in a full run."""
     counted: str = "message"
-    """What a LOAD row counts."""
+    """What a LOAD or CLIENT row counts."""
     server: tuple[str, ...] = ()
     """Arguments of the servers, except the C server, which has nothing to set."""
+    against: str = "c"
+    """The server of CLIENT and CLIENT_MEMORY rows."""
     series: Series | None = None
     point: str = ""
     """Where on the series' axis the row is."""
@@ -196,8 +233,38 @@ SOCKETIO = (
     "python-socketio-aiohttp",
 )
 
+# Node's client, which cannot block, stands beside those that do.
+CLIENTS = ("duplexio-client", "python-socketio-client", "node-client")
+BLOCKING = ("duplexio-client-blocking", "python-socketio-client-blocking", "node-client")
+
 SMALL = ("echo", "--connections", "100", "--size", "32")
 EIGHT_KIB = ("echo", "--connections", "100", "--size", "8192")
+
+
+def _client_rows(
+    name: str, title: str, mode: str, counted: str, floor: tuple[str, ...] = ()
+) -> tuple[Row, Row]:
+    """Make the rows of one kind of work of Socket.IO clients: for asyncio, and blocking."""
+
+    def row(suffix: str, who: str, peers: tuple[str, ...]) -> Row:
+        return Row(
+            name + suffix,
+            f"{who}: {title}",
+            Kind.CLIENT,
+            (*floor, *peers),
+            ("--mode", mode),
+            baseline=peers[1],
+            counted=counted,
+            reach_ratio=0.2,
+            reach_ahead=True,
+            against="c-socketio",
+        )
+
+    return (
+        row("", "Socket.IO client", CLIENTS),
+        row("-blocking", "Socket.IO client, blocking", BLOCKING),
+    )
+
 
 ROWS = (
     Row("echo-32-1", "echo 32 B, 100 connections, 1 in flight", Kind.LOAD, CALLBACK, SMALL,
@@ -223,7 +290,7 @@ ROWS = (
         reach_ahead=True),
     Row("client", "blocking client, round trip of 32 B", Kind.CLIENT,
         ("socket", "duplexio-sync", "websocket-client", "websockets-sync"), ("--size", "32"),
-        baseline="socket", reach_ahead=True),
+        baseline="socket", reach_ahead=True, counted="round trip"),
     Row("deflate", "JSON through permessage-deflate", Kind.DEFLATE,
         ("websockets-deflate", "duplexio-deflate"), ("--bytes", "20e6"),
         baseline="websockets-deflate", reach_ahead=True, full_arguments=("--bytes", "1e9")),
@@ -245,6 +312,13 @@ ROWS = (
     Row("sio-idle", "Socket.IO: memory of an idle client in two rooms", Kind.MEMORY, SOCKETIO,
         ("idle", "--socketio", "--connections", "5000"), baseline="c-socketio", reach_value=4096,
         server=("--in-two-rooms",)),
+    *_client_rows("sio-client-ack", "emit with ack, 1 in flight", "ack", "round trip",
+        floor=("socket-socketio",)),
+    *_client_rows("sio-client-event", "events received, in bursts of 16", "event", "event"),
+    *_client_rows("sio-client-connect", "connect and disconnect", "connect", "connection"),
+    Row("sio-client-idle", "Socket.IO clients: memory of an idle one of 1,000",
+        Kind.CLIENT_MEMORY, (*CLIENTS[:2], *BLOCKING), ("--mode", "idle"),
+        baseline="python-socketio-client", reach_ahead=True, against="c-socketio"),
 )  # fmt: skip
 
 

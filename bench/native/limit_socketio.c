@@ -3,6 +3,7 @@
  *     40                  ->  40{"sid":..}
  *     42<id>["ack",X]     ->  43<id>[X]
  *     42["broadcast",X]   ->  the same, to everybody
+ *     42["burst",X]       ->  the same, BURST times
  *     42<id>["room",X]    ->  42["room",X] to the next ROOM connections, and 43<id>[]
  *     other events        ->  sent back
  *
@@ -10,7 +11,7 @@
 #define _GNU_SOURCE
 #include "limit.h"
 
-enum { ROOM = 10 };
+enum { ROOM = 10, BURST = 16 };
 
 static struct connection **everybody;
 static int count, capacity;
@@ -70,6 +71,18 @@ static void emit(const char *type, const uint8_t *array, size_t length, int firs
     for (int i = 0; i < members; i++) transmit(everybody[(first + i) % count], to, header + 2 + length);
 }
 
+/* Send an event back BURST times, at once. */
+static bool burst(struct connection *c, const uint8_t *text, size_t length) {
+    static struct bytes frames;
+    frames.start = frames.end = 0;
+    for (int i = 0; i < BURST; i++) {
+        uint8_t header[FRAME_MAX_HEADER];
+        bytes_append(&frames, header, frame_write(header, OP_TEXT, length, false));
+        bytes_append(&frames, text, length);
+    }
+    return transmit(c, frames.data, bytes_length(&frames));
+}
+
 static bool begins(const uint8_t *text, size_t length, const char *name) {
     return length >= strlen(name) && !memcmp(text, name, strlen(name));
 }
@@ -86,6 +99,7 @@ bool socketio_text(struct connection *c, uint8_t *text, size_t length, struct re
             emit("42", text + 2, length - 2, 0, count);
             return true;
         }
+        if (begins(text, length, "42[\"burst\"")) return send_replies(c, reply) && burst(c, text, length);
         memmove(reply_frame(reply, text, OP_TEXT, length), text, length);
         return true;
     }
