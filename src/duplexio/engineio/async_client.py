@@ -189,7 +189,7 @@ class AsyncClient(ClientFace):
             return
         self._write(session, data)
         self._sends += 1
-        if session.buffered_bytes > HIGH_WATER or session.buffered_packets > MANY_PACKETS:
+        if session.congested:
             await session.wait_buffered(HIGH_WATER // 2, MANY_PACKETS // 2)
         elif self._sends >= SENDS_PER_TURN:
             self._sends = 0
