@@ -5,6 +5,8 @@ HTTP proxies are asked with CONNECT (RFC 9110 §9.3.6); for SOCKS this module ha
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 
 from .exceptions import (
@@ -85,6 +87,15 @@ def parse_proxy(proxy: str) -> Proxy:
     return Proxy(scheme, host, default_port if port is None else port, username, password)
 
 
+def _names_proxies(schemes: tuple[str, ...]) -> bool:
+    """Return whether the environment may name a proxy.
+
+    ``getproxies`` decodes all of the environment, which takes longer than the rest of a handshake.
+    """
+    names = (f"{scheme}_proxy" for scheme in schemes)
+    return any(os.getenv(name) or os.getenv(name.upper()) for name in names)
+
+
 def get_proxy(uri: WebSocketURI) -> str | None:
     """Choose the proxy that the environment or the system names for a URI.
 
@@ -102,11 +113,13 @@ def get_proxy(uri: WebSocketURI) -> str | None:
         >>> from .uri import parse_uri
         >>> get_proxy(parse_uri("ws://localhost/"))
     """
+    schemes = ("wss", "socks", "https") if uri.secure else ("ws", "socks", "https", "http")
+    if sys.platform not in ("darwin", "win32") and not _names_proxies(schemes):
+        return None
     # Imported here since it takes longer to import than all of this package.
     from urllib.request import getproxies, proxy_bypass
 
     proxies = getproxies()
-    schemes = ("wss", "socks", "https") if uri.secure else ("ws", "socks", "https", "http")
     for scheme in schemes:
         proxy = proxies.get(scheme)
         if not proxy:
