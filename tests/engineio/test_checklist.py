@@ -267,6 +267,8 @@ async def test_a_request_over_the_limit(hosting):
         assert (await peer.request("POST", query, b"4" + b"x" * 99))[0] == 200
         assert (await peer.request("POST", query, b"4" + b"x" * 100))[0] == 413
         assert [len(message) for message in peer.messages()] == [99]
+        assert peer.events[-1] == ("disconnect", "message too big")
+        assert peer.eio.counters == {"max_http_buffer_size": 1}
 
 
 async def test_a_chunked_request_over_the_limit(hosting):
@@ -287,6 +289,7 @@ async def test_a_chunked_request_over_the_limit(hosting):
             )
             assert (await http.receive())[0] == 413
         assert peer.messages() == ["abcd"]
+        assert peer.events[-1] == ("disconnect", "message too big")
 
 
 async def test_a_websocket_message_over_the_limit(hosting):
@@ -299,7 +302,8 @@ async def test_a_websocket_message_over_the_limit(hosting):
             await ws.recv()
         assert raised.value.rcvd is not None
         assert raised.value.rcvd.code == 1009
-        await peer.wait_for("disconnect", "transport error")
+        await peer.wait_for("disconnect", peer.eio.reason.MESSAGE_TOO_BIG)
+        assert peer.eio.counters == {"max_http_buffer_size": 1}
 
 
 # Engine.IO 3

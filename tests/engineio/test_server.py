@@ -613,3 +613,85 @@ async def test_what_is_known_of_sessions():
         await done.wait()
         assert not eio.sockets
         assert seen == [("polling", "GET")]
+
+
+# The end comes while a client is being let in
+
+
+async def shake_hands(peer, transport):
+    """Ask for a session; return the status of the answer."""
+    headers = {}
+    if transport == "websocket":
+        headers = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec_WebSocket_Version": "13",
+            "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+    status, _, _ = await peer.request("GET", f"EIO=4&transport={transport}", **headers)
+    return status
+
+
+# Refused upgrades are answered as Node's server does, or with what ASGI has for that.
+REFUSALS = {"polling": (403, 503), "websocket": (400, 403, 503)}
+
+
+def errors_in(caplog):
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelname == "ERROR" and record.name.startswith("duplexio")
+    ]
+
+
+@pytest.mark.parametrize("hosting", HOSTINGS)
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_the_server_stops_while_a_connect_handler_runs(hosting, transport, caplog):
+    entered, go_on = asyncio.Event(), asyncio.Event()
+    async with serving(hosting) as peer:
+
+        @peer.eio.on("connect")
+        async def connect(sid, environ):
+            entered.set()
+            await go_on.wait()
+
+        answer = asyncio.ensure_future(shake_hands(peer, transport))
+        await asyncio.wait_for(entered.wait(), 10)
+        peer.eio.engine.stop()
+        go_on.set()
+        assert await answer in REFUSALS[transport]
+        await peer.wait_for("disconnect", "server shutting down")
+        assert not peer.eio.engine.sessions
+        assert not peer.eio.clients
+        assert errors_in(caplog) == []
+
+
+@pytest.mark.parametrize("hosting", HOSTINGS)
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_a_connect_handler_disconnects_its_client(hosting, transport, caplog):
+    async with serving(hosting) as peer:
+
+        @peer.eio.on("connect")
+        async def connect(sid, environ):
+            await peer.eio.disconnect(sid)
+
+        assert await shake_hands(peer, transport) in REFUSALS[transport]
+        await peer.wait_for("disconnect", "forced close")
+        assert not peer.eio.engine.sessions
+        assert not peer.eio.clients
+        assert errors_in(caplog) == []
+
+
+@pytest.mark.parametrize("hosting", HOSTINGS)
+async def test_a_hook_of_headers_that_raises_leaves_no_session_behind(hosting, caplog):
+    def add_headers(environ, headers):
+        raise RuntimeError("no headers")
+
+    async with serving(hosting, response_headers=add_headers) as peer:
+        async with peer.websocket() as ws:
+            await ws.recv()
+            await ws.send("4hello")
+            assert await ws.recv() == "4hello"
+        assert await shake_hands(peer, "polling") == 200
+        await peer.wait_for("disconnect", "transport close")
+        assert "response_headers raised" in errors_in(caplog)

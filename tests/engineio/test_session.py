@@ -661,7 +661,7 @@ def test_the_heartbeat_goes_on_over_the_upgrade():
     assert handler.reason == "ping timeout"
 
 
-def test_nothing_is_told_before_it_opens():
+def test_nothing_but_the_end_is_told_before_it_opens():
     host = FakeHost()
     session = Session(host, SessionOptions(), "x", 4)
     session.handler = handler = Recorder()
@@ -669,8 +669,22 @@ def test_nothing_is_told_before_it_opens():
     assert poll(session).result == "refused"
     assert post(session, "4a") == "refused"
     session.close()
-    assert handler.events == []
+    assert handler.reason == "forced close"
     assert host.ended == ["x"]
+
+
+def test_a_session_that_was_ended_does_not_open():
+    host = FakeHost()
+    session = Session(host, SessionOptions(), "x", 4)
+    session.close()
+    session.handler = handler = Recorder()
+    slot = FakePoll()
+    session.open_polling(slot, OPEN)
+    assert slot.result == "refused"
+    wire = FakeWire()
+    session.open_websocket(wire, OPEN)
+    assert wire.closed == 1001
+    assert (wire.sent, handler.events, handler.reason) == ([], [], None)
 
 
 def test_the_reasons_are_node_s():

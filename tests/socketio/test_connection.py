@@ -349,6 +349,32 @@ async def test_what_breaks_the_protocol_closes(messages, protocol):
     assert server.counters["invalid_packets"] == 1
 
 
+async def test_arguments_that_nobody_reads_are_not_decoded(monkeypatch):
+    server, peer, _ = connected()
+    decoded = []
+    server.hub.decode = lambda text: decoded.append(text) or json.loads(text)
+    server.on("known", lambda sid, data: data)
+    peer.send('25["unknown",{"a":1}]', '2["other"]')
+    assert decoded == []
+    assert peer.take() == []  # as python-socketio: no acknowledgement where nobody has handled it
+    peer.send('26["known",{"a":1}]')
+    assert decoded == ['["known",{"a":1}]']
+    assert peer.take() == ['36[{"a":1}]']
+    server.on_any(lambda *args: None)
+    peer.send('2["unknown"]')
+    assert len(decoded) == 2
+
+
+@pytest.mark.parametrize(
+    "message", ['2["unknown",', '2["unknown",tru]', '2["unknown"]x', '2["connect",1]', '2["x",]']
+)
+async def test_events_without_a_handler_are_checked_all_the_same(message):
+    server, peer, _ = connected()
+    peer.send(message)
+    assert peer.closed
+    assert server.counters["invalid_packets"] == 1
+
+
 async def test_packets_for_namespaces_left_are_ignored():
     _server, peer, _ = connected(namespaces=["/", "/a"])
     peer.connect("/a")
@@ -400,6 +426,30 @@ async def test_one_handler_after_the_other():
     peer.send('2["a",1,3]', '2["a",2,0]', '2["a",3,1]')
     await asyncio.sleep(0.02)
     assert log == ["1 starts", "1 ends", "2 starts", "2 ends", "3 starts", "3 ends"]
+
+
+async def test_reading_pauses_where_a_client_comes_and_goes():
+    server = AsyncServer(max_pending_handlers=3)
+    go_on = asyncio.Event()
+    running = []
+
+    @server.event
+    async def disconnect(sid, reason):
+        running.append(sid)
+        await go_on.wait()
+        running.remove(sid)
+
+    peer = Peer(server)
+    for number in range(3):
+        assert not peer.session.reading_paused, number
+        peer.connect()
+        peer.send("1")
+    assert len(running) == 3
+    assert peer.session.reading_paused
+    go_on.set()
+    await until(lambda: not peer.session.reading_paused)
+    assert running == []
+    assert server.counters["max_pending_handlers"] == 1
 
 
 @pytest.mark.parametrize("overlapping", [True, False])

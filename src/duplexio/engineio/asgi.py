@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..websocket.frames import CloseCode
-from .channel import TRANSPORT_CLOSE, TRANSPORT_ERROR, Wire
+from .channel import MESSAGE_TOO_BIG, TRANSPORT_CLOSE, Wire
 from .encoded import Encoded, base64_packet
 from .engine import Engine
 from .exceptions import RequestError
@@ -204,9 +204,7 @@ class ASGIApp:
         except Exception as exc:
             await _deny(scope, send, self.engine.refusal(exc))
             return
-        headers: list[tuple[str, str]] = []
-        if self.engine.options.response_headers is not None:
-            self.engine.options.response_headers(request.environ, headers)
+        headers = self.openings.headers_for(request)
         message: dict[str, Any] = {
             "type": "websocket.accept",
             "headers": [
@@ -428,7 +426,7 @@ class AsgiWire(Wire):
                     session.sid[:6],
                     self._limit,
                 )
-                self._leave(TRANSPORT_ERROR)
+                self._leave(MESSAGE_TOO_BIG)
                 self.close(CloseCode.MESSAGE_TOO_BIG, "")
             elif text is not None:
                 session.receive_text(self, text)

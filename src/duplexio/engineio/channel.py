@@ -20,6 +20,7 @@ __all__ = [
     "CLOSED",
     "CLOSING",
     "FORCED_CLOSE",
+    "MESSAGE_TOO_BIG",
     "OPENING",
     "PARSE_ERROR",
     "PING_TIMEOUT",
@@ -55,6 +56,7 @@ FORCED_CLOSE = "forced close"
 # Of our own.
 SERVER_SHUTDOWN = "server shutting down"
 BUFFER_OVERFLOW = "send buffer overflow"
+MESSAGE_TOO_BIG = "message too big"
 
 
 class SessionHandler:

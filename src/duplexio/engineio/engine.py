@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..websocket.frames import CloseCode
-from .channel import BUFFER_OVERFLOW, OPENING
+from .channel import BUFFER_OVERFLOW, MESSAGE_TOO_BIG, OPENING
 from .exceptions import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -127,6 +127,8 @@ class Engine(LoopHost):
             return
         if session.reason == BUFFER_OVERFLOW:
             self.count("max_buffered_bytes")
+        elif session.reason == MESSAGE_TOO_BIG:
+            self.count("max_http_buffer_size")
         if self.options.max_connections_per_address is not None:
             address = self.address_of(session.request)
             count = self.addresses.get(address, 0) - 1
@@ -272,7 +274,7 @@ class Engine(LoopHost):
         """Check that there is room for one more session."""
         options = self.options
         if self.shutting_down:
-            raise RequestError(BAD_REQUEST, "Server is shutting down", status=503)
+            raise self._stopping()
         if len(self.sessions) >= options.max_connections:
             self.count("max_connections")
             raise RequestError(
@@ -292,6 +294,9 @@ class Engine(LoopHost):
                     f"max_connections_per_address={limit} is reached for {address}",
                     status=503,
                 )
+
+    def _stopping(self) -> RequestError:
+        return RequestError(BAD_REQUEST, "Server is shutting down", status=503)
 
     def address_of(self, request: HttpRequest) -> str:
         """Return the address of a client, as the trusted proxies tell it.
@@ -405,17 +410,26 @@ class Engine(LoopHost):
             session.end(SERVER_SHUTDOWN)
             raise
         if isinstance(handler, SessionHandler):
-            session.handler = handler
-            return session
+            return self._accepted(session, handler)
         return self._accept_later(session, handler)
 
     async def _accept_later(self, session: Session, handler: Awaitable[SessionHandler]) -> Session:
         try:
-            session.handler = await handler
+            accepted = await handler
         except BaseException:
             session.end(SERVER_SHUTDOWN)
             raise
-        return session
+        return self._accepted(session, accepted)
+
+    def _accepted(self, session: Session, handler: SessionHandler) -> Session:
+        if session.phase == OPENING:
+            session.handler = handler
+            return session
+        # It was ended while the application let the client in, which hears of that now.
+        handler.on_close(session, session.reason)
+        if self.shutting_down:
+            raise self._stopping()
+        raise RequestError(FORBIDDEN, detail="the session was ended by the connect handler")
 
     def open_packet(self, session: Session) -> str:
         """Return the packet that begins a session.

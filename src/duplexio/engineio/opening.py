@@ -190,11 +190,23 @@ class Openings:
         self, driver: EngineConnection, request: Request, response: Response
     ) -> Response:
         """Let the application change the headers of a response."""
-        hook = self.engine.options.response_headers
-        assert hook is not None
         source: Any = driver.owner
-        pairs: list[tuple[str, str]] = []
-        hook(source.http_request(request).environ, pairs)
-        for name, value in pairs:
+        for name, value in self.headers_for(source.http_request(request)):
             response.headers[name] = value
         return response
+
+    def headers_for(self, request: HttpRequest) -> list[tuple[str, str]]:
+        """Return the headers that the application adds to the response that accepts a WebSocket.
+
+        Args:
+            request: The request.
+        """
+        options = self.engine.options
+        pairs: list[tuple[str, str]] = []
+        if options.response_headers is not None:
+            try:
+                options.response_headers(request.environ, pairs)
+            except Exception as exc:
+                # As with other requests, the client is served all the same.
+                options.logger.error("response_headers raised", exc_info=exc)
+        return pairs

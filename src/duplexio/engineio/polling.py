@@ -11,6 +11,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from .channel import MESSAGE_TOO_BIG, PARSE_ERROR
 from .cors import HeaderList
 from .exceptions import BAD_REQUEST, PacketError, PayloadTooBig, RequestError
 from .payload import decode_form, decode_payload, encode_payload, encode_script, encode_text
@@ -314,10 +315,11 @@ class PostRequest(Post):
         self.chunks = []
         logger = self.turn.options.logger
         # What is too large is the one failure that an operator can do something about.
-        log = logger.warning if error.status == 413 else logger.info
+        too_big = error.status == 413
+        log = logger.warning if too_big else logger.info
         log("%s: request refused: %s", self.session.sid[:6], error)
         self.turn.send_error(error)
-        self.session.fail_post(self)
+        self.session.fail_post(self, MESSAGE_TOO_BIG if too_big else PARSE_ERROR)
 
     def accept(self) -> None:
         """Answer that all is well (called by the session)."""

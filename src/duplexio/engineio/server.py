@@ -23,6 +23,7 @@ from .request import HttpRequest
 from .session import (
     BUFFER_OVERFLOW,
     FORCED_CLOSE,
+    MESSAGE_TOO_BIG,
     PARSE_ERROR,
     PING_TIMEOUT,
     SERVER_SHUTDOWN,
@@ -92,6 +93,7 @@ class AsyncServer(ServerSettings):
         PARSE_ERROR = PARSE_ERROR
         SERVER_SHUTDOWN = SERVER_SHUTDOWN
         BUFFER_OVERFLOW = BUFFER_OVERFLOW
+        MESSAGE_TOO_BIG = MESSAGE_TOO_BIG
 
     event_names = ("connect", "message", "disconnect")
     valid_transports = TRANSPORTS

@@ -31,7 +31,7 @@ cdef class Session(Channel):
     cpdef object poll_lost(self, Poll slot)
     cpdef bint begin_post(self, Post post) except -1
     cpdef object receive_post(self, Post post, list packets)
-    cpdef object fail_post(self, Post post)
+    cpdef object fail_post(self, Post post, str reason=*)
     cpdef object post_lost(self, Post post)
     cdef object _deliver_inbox(self)
     cdef object _client_closes(self, Polling polling)

@@ -19,6 +19,7 @@ from .channel import (
     CLOSED,
     CLOSING,
     FORCED_CLOSE,
+    MESSAGE_TOO_BIG,
     OPENING,
     PARSE_ERROR,
     PING_TIMEOUT,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BUFFER_OVERFLOW",
     "FORCED_CLOSE",
+    "MESSAGE_TOO_BIG",
     "PARSE_ERROR",
     "PING_TIMEOUT",
     "SERVER_SHUTDOWN",
@@ -123,6 +125,9 @@ class Session(Channel):
             slot: The request of the handshake.
             packet: The open packet.
         """
+        if self.phase == CLOSED:
+            slot.refuse()  # it was ended while the client was let in
+            return
         self._move(OPEN_POLLING)
         assert self.polling is not None
         self.polling.slot = slot
@@ -139,6 +144,9 @@ class Session(Channel):
             wire: The WebSocket.
             packet: The open packet.
         """
+        if self.phase == CLOSED:
+            wire.close(1001, "")  # it was ended while the client was let in
+            return
         self._move(OPEN_WEBSOCKET)
         early, self.polling = self.polling, None
         self.upgraded = True
@@ -404,16 +412,17 @@ class Session(Channel):
         polling.position = 0
         self._deliver_inbox()
 
-    def fail_post(self, post: Post) -> None:
+    def fail_post(self, post: Post, reason: str = PARSE_ERROR) -> None:
         """End the session, since a request brought no valid packets or was not finished.
 
         Args:
             post: The request, which is answered by whoever calls this.
+            reason: What the handler is told.
         """
         polling = self.polling
         if polling is not None and polling.post is post:
             polling.post = None
-            self.end(PARSE_ERROR)
+            self.end(reason)
 
     def post_lost(self, post: Post) -> None:
         """Take note that the client gave up a request with packets.
@@ -616,7 +625,7 @@ class Session(Channel):
 
     def _finish(self, reason: str, code: int = 1000) -> None:
         """Let go of everything, and tell who has to know."""
-        opened = POLLING <= self.phase <= WEBSOCKET
+        told = self.phase == CLOSING
         self._move(END)
         self.host.cancel(self)
         self.ping_due = self.upgrade_due = 0.0
@@ -638,7 +647,8 @@ class Session(Channel):
                     post.refuse()
                 else:
                     post.accept()
-        if opened:
+        if not told:
+            # Also when it was not open yet: whoever has let the client in hears of its end.
             self._tell(reason)
         self.handler = None
         self.host.session_ended(self)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..websocket.driver import Driver, Owner
 from ..websocket.frames import CloseCode
 from ..websocket.loopstate import LoopState
-from .channel import SERVER_SHUTDOWN, TRANSPORT_CLOSE, TRANSPORT_ERROR, Wire
+from .channel import MESSAGE_TOO_BIG, SERVER_SHUTDOWN, TRANSPORT_CLOSE, TRANSPORT_ERROR, Wire
 from .encoded import Encoded
 from .session import Session
 
@@ -231,9 +231,10 @@ class EngineConnection(Driver):
             self.options.logger.warning(
                 "%s: %s; max_http_buffer_size sets the limit", session.sid[:6], reason
             )
+            self.leave(MESSAGE_TOO_BIG)
         else:
             self.options.logger.info("%s: WebSocket failed: %s", session.sid[:6], reason)
-        self.leave(TRANSPORT_ERROR)
+            self.leave(TRANSPORT_ERROR)
 
     def on_close_frame(self, code: int, reason: str) -> None:
         """Take note that the client closes."""

@@ -333,6 +333,10 @@ class Connection(Dispatcher):
                 if runner.task is not None:
                     hub.engine.keep_farewell(runner.task)
                     runner.task.add_done_callback(partial(self._ended, client))
+                    # Who comes and goes must not start more of them than of other handlers.
+                    self.pending += 1
+                    if self.pending >= hub.max_pending and self.session.is_open:
+                        self.pause()
                     return
         except asyncio.CancelledError:
             pass
@@ -344,6 +348,8 @@ class Connection(Dispatcher):
         if not task.cancelled() and task.exception() is not None:
             self.server_hub.failed(f"the disconnect handler for {client.label()}", task.exception())
         self._forget(client)
+        self.pending -= 1
+        self.go_on()
 
     def _forget_name(self, client: Client) -> None:
         if client is self.root:

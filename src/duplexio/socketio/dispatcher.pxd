@@ -6,7 +6,7 @@ from .handlers cimport Handler, Routes
 from .stepper cimport clock
 from .packets cimport Head, check_event, parse_head
 from .party cimport Party, is_coroutine
-from .values cimport check_depth, decode_json, insert_binary
+from .values cimport check_depth, decode_json, insert_binary, is_json
 
 
 cdef class Dispatcher(SessionHandler):
@@ -35,6 +35,9 @@ cdef class Dispatcher(SessionHandler):
     cdef object _receive_event(
         self, Party party, long long ack, str text, Py_ssize_t offset, list attachments
     )
+    cdef bint _is_unread(
+        self, Party party, object routes, str text, Py_ssize_t offset, list attachments
+    ) except -1
     cdef object _receive_decoded(self, Party party, object name, list data, long long ack)
     cdef object _refuse_payload(self, Party party, object exc, long long ack)
     cdef object _call(self, Party party, Handler handler, object name, list data, long long ack)

@@ -22,7 +22,7 @@ from .old_clients import undouble
 from .packets import BINARY_EVENT, EVENT, RESERVED_EVENTS, Head, check_event, parse_head
 from .party import CONNECTED, CONNECTING, Party, is_coroutine, readable
 from .stepper import clock
-from .values import check_depth, decode_json, insert_binary, is_deep
+from .values import check_depth, decode_json, insert_binary, is_deep, is_json
 
 __all__ = ["Dispatcher"]
 
@@ -239,6 +239,9 @@ class Dispatcher(SessionHandler):
     ) -> None:
         hub = self.hub
         routes = party.routes()
+        if routes.fallback is None and self._is_unread(party, routes, text, offset, attachments):
+            self.unhandled(party, ack)
+            return
         if routes.typed and attachments is None and not (routes.event_middleware or party.numbered):
             name = _peek_name(text, offset)
             handler = None if name is None else routes.find(name)
@@ -257,6 +260,20 @@ class Dispatcher(SessionHandler):
         if attachments is not None:
             insert_binary(data, attachments)
         self._receive_decoded(party, name, data, ack)
+
+    def _is_unread(
+        self, party: Party, routes: Any, text: str, offset: int, attachments: list[bytes] | None
+    ) -> bool:
+        """Return whether nobody reads an event, whose JSON is right, so nothing is made of it."""
+        if attachments is not None or party.numbered or self.hub.incoming:
+            return False
+        name = _peek_name(text, offset)
+        return (
+            name is not None
+            and name not in routes.events
+            and name not in RESERVED_EVENTS
+            and is_json(text[offset:])
+        )
 
     def _receive_decoded(self, party: Party, name: Any, data: list[Any], ack: int) -> None:
         hub = self.hub

@@ -13,7 +13,14 @@ from typing import Any
 from ..engineio.options import Logger, make_logger
 from ..engineio.request import HttpRequest
 from ..engineio.server import AsyncServer as EngineServer
-from ..engineio.session import PARSE_ERROR, PING_TIMEOUT, SERVER_SHUTDOWN, Session
+from ..engineio.session import (
+    BUFFER_OVERFLOW,
+    MESSAGE_TOO_BIG,
+    PARSE_ERROR,
+    PING_TIMEOUT,
+    SERVER_SHUTDOWN,
+    Session,
+)
 from ..engineio.session import TRANSPORT_CLOSE as _TRANSPORT_CLOSE
 from ..engineio.session import TRANSPORT_ERROR as _TRANSPORT_ERROR
 from ..errors import UsageError
@@ -85,6 +92,8 @@ class AsyncServer(ServerRegistration, Audience):
         TRANSPORT_ERROR = _TRANSPORT_ERROR
         PARSE_ERROR = PARSE_ERROR
         SERVER_SHUTDOWN = SERVER_SHUTDOWN
+        BUFFER_OVERFLOW = BUFFER_OVERFLOW
+        MESSAGE_TOO_BIG = MESSAGE_TOO_BIG
 
     hub: Hub
     reserved_events = ("connect", "disconnect")

@@ -2,10 +2,11 @@
 
 cimport cython
 
-cdef object _encode, _decode
+cdef object _encode, _decode, _skip
 
 cpdef bytes encode_json(object value)
 cpdef object decode_json(str text)
+cpdef bint is_json(str text) except -1
 @cython.locals(found=int)
 cpdef int scan(object value, int depth=*) except -1
 @cython.locals(found=int)

@@ -26,6 +26,7 @@ __all__ = [
     "extract_binary",
     "insert_binary",
     "is_deep",
+    "is_json",
     "normalize",
     "scan",
 ]
@@ -40,6 +41,7 @@ OPAQUE = 2
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_skip = msgspec.json.Decoder(msgspec.Raw).decode
 _KEPT = (bytes, bytearray, memoryview)
 
 
@@ -108,6 +110,26 @@ def _decode_with_standard(text: str) -> Any:
         return standard_json.loads(text)
     except (ValueError, RecursionError) as exc:
         raise PacketError(f"the JSON of a packet is malformed: {exc}") from None
+
+
+def is_json(text: str) -> bool:
+    """Tell whether a text is JSON, without making anything of it.
+
+    Args:
+        text: The text.
+
+    Returns:
+        ``False`` also for what only :func:`decode_json` can tell.
+
+    Example:
+        >>> is_json('["hello",1]'), is_json('["hello",')
+        (True, False)
+    """
+    try:
+        _skip(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 class Json:
