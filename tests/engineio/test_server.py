@@ -695,3 +695,18 @@ async def test_a_hook_of_headers_that_raises_leaves_no_session_behind(hosting, c
         assert await shake_hands(peer, "polling") == 200
         await peer.wait_for("disconnect", "transport close")
         assert "response_headers raised" in errors_in(caplog)
+
+
+async def test_the_access_log_of_the_front_door_holds_no_secret(caplog):
+    caplog.set_level(logging.INFO)
+    async with serving("native") as peer:
+        sid = await peer.open()
+        await peer.request("POST", f"EIO=4&transport=polling&sid={sid}", b"4x")
+        async with peer.websocket(f"EIO=4&transport=websocket&sid={sid}") as ws:
+            await ws.send("2probe")
+            await ws.recv()
+        lines = [r.getMessage() for r in caplog.records if r.name.startswith("uvicorn")]
+    shown = f"sid={sid[:6]}…"
+    assert any('"POST /engine.io/?EIO=4' in line and shown in line for line in lines)
+    assert any('"WebSocket /engine.io/?EIO=4' in line and shown in line for line in lines)
+    assert not [line for line in lines if sid in line]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ __all__ = ["NOBODY", "EngineOwner", "Entrance", "NativeEngine", "native_engine",
 
 _VERSION = b" HTTP/1.1"
 _VISIBLE = bytes(range(33, 127))
+# Whoever has a session's id can take it over; six characters tell sessions apart in a log.
+_session_id = re.compile(r"(\bsid=[^&]{6})[^&]+")
 
 # Instead of a descriptor: it has not been asked for yet, or there is none to write to.
 UNKNOWN = -2
@@ -304,12 +307,11 @@ class Exchange(Responder):
         assert request is not None
         front_door = self.native.front_door
         client = request.peer if front_door.proxies is None else request.client
-        path, _, query = request.target.partition("?")
         front_door.access_logger.info(
             '%s - "%s %s HTTP/%s" %d',
             address(client),
             request.method,
-            quote(unquote(path)) + ("?" + query if query else ""),
+            shown(request.target),
             "1.1",
             status,
         )
@@ -581,9 +583,7 @@ class EngineOwner(HeadRequest):
         if not logger.isEnabledFor(logging.INFO):
             return
         client, _ = self.site.client_of(self.request(), self.peer, "ws")
-        path, _, query = self.target.partition("?")
-        path = quote(unquote(path)) + ("?" + query if query else "")
-        logger.info('%s - "WebSocket %s" [accepted]', address(client), path)
+        logger.info('%s - "WebSocket %s" [accepted]', address(client), shown(self.target))
 
     def connection_ended(self, driver: Any) -> None:
         """Forget the connection (called by it)."""
@@ -626,6 +626,20 @@ def open_websocket(
     transport.set_protocol(NOBODY)
     take_over(transport, driver, write_blocked=write_blocked)
     openings.open(driver, request, rest, front_door.default_lines(), secure)
+
+
+def shown(target: str) -> str:
+    """Write a request's target as uvicorn's log does, but for the session's id, a secret.
+
+    Args:
+        target: The target.
+
+    Example:
+        >>> shown("/engine.io/?EIO=4&transport=polling&sid=DZBzqe3kRCGWS4l1AAAB")
+        '/engine.io/?EIO=4&transport=polling&sid=DZBzqe…'
+    """
+    path, _, query = target.partition("?")
+    return quote(unquote(path)) + ("?" + _session_id.sub(r"\1…", query) if query else "")
 
 
 def native_engine(front_door: FrontDoor) -> NativeEngine | None:

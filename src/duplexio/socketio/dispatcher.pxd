@@ -36,7 +36,7 @@ cdef class Dispatcher(SessionHandler):
         self, Party party, long long ack, str text, Py_ssize_t offset, list attachments
     )
     cdef bint _is_unread(
-        self, Party party, object routes, str text, Py_ssize_t offset, list attachments
+        self, Party party, Routes routes, str text, Py_ssize_t offset, list attachments
     ) except -1
     cdef object _receive_decoded(self, Party party, object name, list data, long long ack)
     cdef object _refuse_payload(self, Party party, object exc, long long ack)

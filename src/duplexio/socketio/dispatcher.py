@@ -15,7 +15,7 @@ from typing import Any
 from ..engineio.channel import PARSE_ERROR, Channel, SessionHandler
 from .assembler import Assembler
 from .exceptions import PacketError, PayloadError
-from .handlers import Handler
+from .handlers import Handler, Routes
 from .limits import Rate
 from .middleware import run_event
 from .old_clients import undouble
@@ -262,7 +262,7 @@ class Dispatcher(SessionHandler):
         self._receive_decoded(party, name, data, ack)
 
     def _is_unread(
-        self, party: Party, routes: Any, text: str, offset: int, attachments: list[bytes] | None
+        self, party: Party, routes: Routes, text: str, offset: int, attachments: list[Any] | None
     ) -> bool:
         """Return whether nobody reads an event, whose JSON is right, so nothing is made of it."""
         if attachments is not None or party.numbered or self.hub.incoming:
