@@ -6,16 +6,20 @@ those that the front door replaces are left out, and its settings are added.
 
 from __future__ import annotations
 
+import os
 import sys
 from copy import copy
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
 
 import click
-from uvicorn.config import LOGGING_CONFIG
+from uvicorn.config import LOGGING_CONFIG, Config
 from uvicorn.main import main as uvicorn_command
 from uvicorn.main import run
 
 from ..hosting.settings import Settings, variable_of
+from ..hosting.supervisor import AVAILABLE, Supervisor
 from .application import check_application
 
 __all__ = ["PROTOCOL", "command"]
@@ -70,6 +74,14 @@ _OWN_OPTIONS = [
         click.FloatRange(min=0),
         "Seconds that the closing handshake of a WebSocket may take; 0 for ever.",
     ),
+    click.Option(
+        ["--drain"],
+        type=click.FloatRange(min=0),
+        default=10.0,
+        envvar="DUPLEXIO_DRAIN",
+        help="Seconds over which a worker that is replaced (SIGHUP) ends its sessions.",
+        show_default=True,
+    ),
 ]
 
 
@@ -92,7 +104,8 @@ def serve(app: str, **values: Any) -> None:
     APP is MODULE:ATTRIBUTE, such as main:app. The flags are those of uvicorn, whose documentation
     describes them.
     """
-    Settings(
+    replace(
+        Settings.from_environ(),
         legacy=values.pop("legacy"),
         head_timeout=values.pop("head_timeout"),
         max_head_size=values.pop("max_head_size"),
@@ -111,7 +124,31 @@ def serve(app: str, **values: Any) -> None:
     values["headers"] = [tuple(header.split(":", 1)) for header in values.pop("headers", ())]
     for name in ("reload_dirs", "reload_includes", "reload_excludes"):
         values[name] = list(values.get(name) or ()) or None
+    drain = values.pop("drain")
+    workers = values["workers"] or int(os.environ.get("WEB_CONCURRENCY", 1))
+    if workers > 1 and not values.get("reload"):
+        if AVAILABLE:
+            serve_with_workers(app, workers, drain, values)
+        click.echo("This system has no hand-off between workers; polling needs sticky sessions.")
     run(app, http=PROTOCOL, **values)
+
+
+def serve_with_workers(app: str, workers: int, drain: float, values: dict[str, Any]) -> NoReturn:
+    """Serve an application with several workers, which know each other's sessions.
+
+    Args:
+        app: The name of the application.
+        workers: How many.
+        drain: Seconds over which a worker that is replaced ends its sessions.
+        values: The arguments of uvicorn's configuration.
+    """
+    config = Config(app, http=PROTOCOL, **{**values, "workers": 1})
+    try:
+        status = Supervisor(config, workers, drain).run()
+    finally:
+        if config.uds:
+            Path(config.uds).unlink(missing_ok=True)
+    sys.exit(status)
 
 
 command = click.Command(

@@ -38,7 +38,7 @@ from .proxies import ProxyWatch
 from .request import HttpRequest, Query, parse_query
 from .session import SERVER_SHUTDOWN, Session, SessionHandler
 
-__all__ = ["Acceptor", "Engine", "stop_engines"]
+__all__ = ["Acceptor", "Engine", "knows_session", "sessions_on", "stop_engines"]
 
 #: Packets that python-engineio's clients take at once; more of them end the connection.
 PYTHON_PACKETS = 16
@@ -525,6 +525,25 @@ def stop_engines(loop: asyncio.AbstractEventLoop) -> None:
     """
     for engine in _engines_of(loop):
         engine.stop()
+
+
+def knows_session(loop: asyncio.AbstractEventLoop, sid: str) -> bool:
+    """Tell whether an engine on an event loop has a session.
+
+    Args:
+        loop: The event loop.
+        sid: The session's id.
+    """
+    return any(sid in engine.sessions for engine in _engines_of(loop))
+
+
+def sessions_on(loop: asyncio.AbstractEventLoop) -> list[Session]:
+    """Return the sessions of all engines on an event loop.
+
+    Args:
+        loop: The event loop.
+    """
+    return [session for engine in _engines_of(loop) for session in engine.sessions.values()]
 
 
 #: What WSGI calls the schemes that a proxy may tell of.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..errors import UsageError
 
-__all__ = ["ID_LENGTH", "IdGenerator", "Owner", "owner_of"]
+__all__ = ["ID_LENGTH", "IdGenerator", "Owner", "owner_of", "owner_prefix", "set_default_owner"]
 
 #: Characters of an id.
 ID_LENGTH = 20
@@ -34,12 +34,45 @@ class Owner(NamedTuple):
     generation: int
 
 
+_default_owner: Owner | None = None
+
+
+def set_default_owner(owner: Owner | None) -> None:
+    """Say whose sessions those of this process are, for the generators that are made from now on.
+
+    Args:
+        owner: The owner; ``None`` where there is one worker only.
+    """
+    global _default_owner
+    _default_owner = owner
+
+
+def owner_prefix(owner: Owner) -> str:
+    """Return the four characters that all ids of an owner begin with.
+
+    Args:
+        owner: The owner.
+
+    Raises:
+        UsageError: Its numbers are too large.
+
+    Example:
+        >>> owner_prefix(Owner(1, 2))
+        'ABAC'
+    """
+    if not all(0 <= number < 1 << _BITS for number in owner):
+        raise UsageError(f"{owner} does not fit into an id; expected numbers below 4096")
+    number = owner.worker << _BITS | owner.generation
+    return urlsafe_b64encode(number.to_bytes(3, "big")).decode("ascii")
+
+
 class IdGenerator:
     """Makes ids.
 
     Args:
         entropy: Returns as many strong random bytes as it is asked for.
-        owner: Whose sessions they are; ``None`` where there is one worker only.
+        owner: Whose sessions they are; by default the process's, of :func:`set_default_owner`;
+            random ids where there is none, since there is one worker only.
 
     Raises:
         UsageError: The numbers of the owner are too large.
@@ -53,17 +86,14 @@ class IdGenerator:
 
     def __init__(self, entropy: Callable[[int], bytes], owner: Owner | None = None) -> None:
         self._entropy = entropy
-        self._prefix = b""
-        if owner is not None:
-            if not all(0 <= number < 1 << _BITS for number in owner):
-                raise UsageError(f"{owner} does not fit into an id; expected numbers below 4096")
-            number = owner.worker << _BITS | owner.generation
-            self._prefix = number.to_bytes(3, "big")
+        owner = owner or _default_owner
+        self._prefix = "" if owner is None else owner_prefix(owner)
 
     def next(self) -> str:
         """Return a new id."""
-        data = self._prefix + self._entropy(15 - len(self._prefix))
-        return urlsafe_b64encode(data).decode("ascii")
+        # Three bytes are four characters, so the two parts can be encoded apart.
+        random = self._entropy(12 if self._prefix else 15)
+        return self._prefix + urlsafe_b64encode(random).decode("ascii")
 
 
 def owner_of(sid: str) -> Owner | None:

@@ -72,6 +72,8 @@ cdef class Entrance:
     cdef bytes held
     cdef HeadBlock block
     cdef HeadBlock other_block
+    cdef object handoff
+    cdef object origin
     cdef bint read_paused
     cdef bint write_blocked
     cdef public double due

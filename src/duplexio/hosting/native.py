@@ -30,9 +30,11 @@ from ..websocket import rawsend
 from ..websocket.http11 import Request, parse_request
 from ..websocket.opening import MAX_EARLY_BYTES
 from .asgi import SHUTDOWN_TIMEOUT, address, take_over
+from .handoff import MORE, MOVED
 from .handshake import render_lines
 
 if TYPE_CHECKING:
+    from .handoff import Handoff, Origin
     from .uvicorn import FrontDoor, Protocol
 
 __all__ = ["NOBODY", "EngineOwner", "Entrance", "NativeEngine", "native_engine", "open_websocket"]
@@ -340,6 +342,8 @@ class Entrance:
         held: What stands behind it, and has to wait.
         block: The headers of the last request, which are likely to come again.
         other_block: Those of another one: polling has two kinds.
+        handoff: Brings requests to the workers whose they are, where there are several.
+        origin: Where the connection came from, when another worker has passed it on.
     """
 
     def __init__(
@@ -357,6 +361,8 @@ class Entrance:
         self.held = b""
         self.block: HeadBlock | None = None
         self.other_block: HeadBlock | None = None
+        self.handoff: Handoff | None = front_door.handoff
+        self.origin: Origin | None = None
         self.read_paused = False
         self.write_blocked = False
         self.due = 0.0
@@ -382,8 +388,36 @@ class Entrance:
             if len(self.held) > MAX_EARLY_BYTES and not self.read_paused:
                 self.read_paused = True
                 self.transport.pause_reading()
-        elif not self.native.receive(self, data):
+            return
+        if self.handoff is not None:
+            data = self.held + data
+            self.held = b""
+            verdict = self.handoff.take(self, self.transport, data)
+            if verdict == MOVED:
+                return
+            if verdict == MORE:
+                self.held = data
+                return
+        if not self.native.receive(self, data):
             self.step_aside(data)
+
+    def arrive(self, origin: Origin) -> None:
+        """Take a connection that another worker has passed on (called once it is made).
+
+        Args:
+            origin: Where it came from.
+        """
+        self.origin = origin
+        self.client = origin.client
+        self.secure = origin.scheme == "https"
+
+    def leave(self) -> None:
+        """Let go of the transport, which belongs to another object now."""
+        self.front_door.loop_state.timers.cancel(self)
+        self.front_door.connections.discard(self)
+        protocol, self.protocol = self.protocol, None
+        if protocol is not None:
+            protocol.leave()
 
     def eof_received(self) -> None:
         """Let the transport close itself (called by asyncio)."""
@@ -511,6 +545,8 @@ class Entrance:
             self.protocol = protocol = self.make_protocol()
             protocol.entrance = self
             protocol.connection_made(self.transport)
+            if self.origin is not None:
+                protocol.arrive(self.origin)
         else:
             front_door.connections.add(protocol)
         if self.write_blocked:

@@ -33,6 +33,12 @@ class Settings:
             first byte of a connection from its beginning on; 0 for ever.
         max_head_size: Largest head of a request, in bytes.
         close_timeout: Seconds that the closing handshake of a WebSocket may take.
+        handoff_max_unknown: Requests of one address that may be passed on to other workers for
+            sessions that those do not know, within ``handoff_window``; with more of them, nothing
+            of that address is passed on for ``handoff_pause``.
+        handoff_window: Seconds in which they are counted.
+        handoff_pause: Seconds for which nothing is passed on then.
+        handoff_max_queued: Bytes that may wait for one other worker to take them.
 
     Example:
         >>> Settings.from_environ({"DUPLEXIO_LEGACY": "1"}).legacy
@@ -43,6 +49,10 @@ class Settings:
     head_timeout: float = 30.0
     max_head_size: int = 65_536
     close_timeout: float = 10.0
+    handoff_max_unknown: int = 50
+    handoff_window: float = 10.0
+    handoff_pause: float = 30.0
+    handoff_max_queued: int = 4_194_304
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Settings:

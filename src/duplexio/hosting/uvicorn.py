@@ -35,6 +35,7 @@ from ..websocket.opening import MAX_EARLY_BYTES
 from ..websocket.options import Options, queue_limits
 from .asgi import HANDOVER, AsgiConnection, address, take_over
 from .endpoint import Endpoint, Session, find_endpoint
+from .handoff import MORE, MOVED, Handoff, Origin, handoff_of
 from .handshake import Offer, challenge_size, render_lines
 from .native import NOBODY, Entrance, NativeEngine, native_engine, open_websocket
 from .settings import Settings
@@ -56,6 +57,7 @@ class FrontDoor:
         app: The application, with uvicorn's own middleware around it.
         logger: Where errors and openings are logged.
         connections: All connections of the server.
+        handoff: Brings requests to the workers whose they are; ``None`` where there is one worker.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class FrontDoor:
         self.access_log = self.access_logger.hasHandlers()
         self.connections: set[Any] = server_state.connections
         self.loop_state: LoopState = loop_state(loop)
+        self.handoff: Handoff | None = handoff_of(server_state)
         self.extensions = server_extensions("deflate" if config.ws_per_message_deflate else None)
         self.options = Options(
             max_size=config.ws_max_size,
@@ -245,6 +248,25 @@ class Protocol(HttpToolsProtocol):
         # Whether uvicorn's parser is inside of a request; and who stands in where it is not.
         self._in_message = False
         self.entrance: Entrance | None = None
+        # The beginning of a request that does not tell yet whose it is.
+        self._begun = b""
+        self.origin: Origin | None = None
+
+    def arrive(self, origin: Origin) -> None:
+        """Take a connection that another worker has passed on (called once it is made).
+
+        Args:
+            origin: Where it came from.
+        """
+        self.origin = origin
+        self.client = origin.client
+        self.server = origin.server
+        self.scheme = origin.scheme
+
+    def leave(self) -> None:
+        """Let go of the transport, which belongs to another object now."""
+        self.front_door.connections.discard(self)
+        self.forget()
 
     # The transport's side
 
@@ -268,17 +290,20 @@ class Protocol(HttpToolsProtocol):
                 self.flow.pause_reading()
             self._open_when_ready()
             return
-        entrance = self.entrance
-        if (
-            entrance is not None
-            and not self._in_message
-            and not self._answering()
-            and not self.transport.is_closing()
-            and entrance.step_in(data)
-        ):
-            self._unset_keepalive_if_required()
-            self.front_door.loop_state.timers.cancel(self)
-            return
+        if not self._in_message and not self._answering() and not self.transport.is_closing():
+            handoff = self.front_door.handoff
+            if handoff is not None:
+                data, self._begun = self._begun + data, b""
+                verdict = handoff.take(self, self.transport, data)
+                if verdict == MOVED:
+                    return
+                if verdict == MORE:
+                    self._begun = data
+                    return
+            if self.entrance is not None and self.entrance.step_in(data):
+                self._unset_keepalive_if_required()
+                self.front_door.loop_state.timers.cancel(self)
+                return
         self._data = data
         self._head_is_new = False
         super().data_received(data)
