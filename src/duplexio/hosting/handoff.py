@@ -32,7 +32,7 @@ from weakref import WeakKeyDictionary
 from ..engineio.engine import knows_session
 from ..engineio.ids import Owner, owner_of, owner_prefix
 from ..errors import UsageError
-from .pipe import pipe
+from .pipe import begin_pipe, connect_pipe
 from .settings import Settings
 
 __all__ = ["LOCAL", "MORE", "MOVED", "Handoff", "Origin", "handoff_of", "socket_path"]
@@ -255,7 +255,8 @@ class Handoff:
         else:
             self.count("piped")
             connection.leave()
-            self.keep(self.loop.create_task(pipe(self.server_state.connections, transport, own)))
+            front = begin_pipe(self.server_state.connections, transport)
+            self.keep(self.loop.create_task(connect_pipe(front, own)))
         return MOVED
 
     def keep(self, task: asyncio.Task[Any]) -> None:

@@ -73,7 +73,7 @@ cdef class Entrance:
     cdef HeadBlock block
     cdef HeadBlock other_block
     cdef object handoff
-    cdef object origin
+    cdef readonly object origin
     cdef bint read_paused
     cdef bint write_blocked
     cdef public double due

@@ -6,35 +6,51 @@ import asyncio
 import socket
 from typing import Any
 
-__all__ = ["PipeEnd", "pipe"]
+__all__ = ["PipeEnd", "begin_pipe", "connect_pipe"]
 
 
-async def pipe(connections: set[Any], transport: Any, sock: socket.socket) -> None:
-    """Copy between a connection and a socket that another worker serves, until one of them ends.
+def begin_pipe(connections: set[Any], transport: Any) -> PipeEnd:
+    """Take a connection from its protocol object, at once: more of it may be on its way to that.
 
     Args:
         connections: All connections of the server, of which the pipe becomes one.
         transport: The connection.
-        sock: The socket.
+
+    Returns:
+        What :func:`connect_pipe` goes on with.
     """
-    sock.setblocking(False)
     front = PipeEnd(connections)
     front.transport = transport
     connections.add(front)
     transport.set_protocol(front)
     transport.pause_reading()
+    return front
+
+
+async def connect_pipe(front: PipeEnd, sock: socket.socket) -> None:
+    """Copy between a connection and a socket that another worker serves, until one of them ends.
+
+    Args:
+        front: The connection.
+        sock: The socket.
+    """
+    transport = front.transport
+    sock.setblocking(False)
     try:
         _, back = await asyncio.get_running_loop().create_connection(
-            lambda: PipeEnd(connections), sock=sock
+            lambda: PipeEnd(front.connections), sock=sock
         )
     except OSError:
         sock.close()
         transport.close()
         return
     front.other, back.other = back, front
+    # Both may have received something in the meantime.
     back.transport.write(front.early)
-    front.early = b""
-    if transport.is_closing():
+    transport.write(back.early)
+    front.early = back.early = b""
+    if transport.is_closing() or back.transport.is_closing():
+        transport.close()
         back.transport.close()
         return
     transport.resume_reading()
