@@ -23,6 +23,7 @@ ROWS = (
     "sio-connect",
     "sio-idle",
     "sio-client-ack",
+    "sio-client-ack-16",
     "sio-client-event",
     "sio-client-idle",
 )

@@ -242,8 +242,14 @@ EIGHT_KIB = ("echo", "--connections", "100", "--size", "8192")
 
 
 def _client_rows(
-    name: str, title: str, mode: str, counted: str, floor: tuple[str, ...] = ()
-) -> tuple[Row, Row]:
+    name: str,
+    title: str,
+    mode: str,
+    counted: str,
+    *,
+    floor: tuple[str, ...] = (),
+    blocking: bool = True,
+) -> tuple[Row, ...]:
     """Make the rows of one kind of work of Socket.IO clients: for asyncio, and blocking."""
 
     def row(suffix: str, who: str, peers: tuple[str, ...]) -> Row:
@@ -260,10 +266,10 @@ def _client_rows(
             against="c-socketio",
         )
 
-    return (
-        row("", "Socket.IO client", CLIENTS),
-        row("-blocking", "Socket.IO client, blocking", BLOCKING),
-    )
+    rows: tuple[Row, ...] = (row("", "Socket.IO client", CLIENTS),)
+    if blocking:
+        rows += (row("-blocking", "Socket.IO client, blocking", BLOCKING),)
+    return rows
 
 
 ROWS = (
@@ -314,6 +320,8 @@ ROWS = (
         server=("--in-two-rooms",)),
     *_client_rows("sio-client-ack", "emit with ack, 1 in flight", "ack", "round trip",
         floor=("socket-socketio",)),
+    *_client_rows("sio-client-ack-16", "emit with ack, 16 in flight", "acks", "round trip",
+        blocking=False),
     *_client_rows("sio-client-event", "events received, in bursts of 16", "event", "event"),
     *_client_rows("sio-client-connect", "connect and disconnect", "connect", "connection"),
     Row("sio-client-idle", "Socket.IO clients: memory of an idle one of 1,000",

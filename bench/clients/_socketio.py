@@ -1,6 +1,7 @@
 """What the Socket.IO clients in Python have in common; node_socketio.js is their twin.
 
 ack      emit with an acknowledgement, one at a time
+acks     16 emits with acknowledgements at once, again and again (asyncio and Node)
 event    the server sends bursts of 16 events, each when the one before has come
 connect  connect over a WebSocket, and disconnect, one at a time, with a fresh client each
 idle     memory of many clients that are connected and do nothing
@@ -19,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 BURST = 16
-"""Events that the C server sends for one `burst`."""
+"""Events that the C server sends for one `burst`, and emits that are in flight in `acks`."""
 
 MESSAGE = {"id": "0" * 16, "n": 12345, "ok": True, "text": "abcdefghi"}
 """64 bytes of JSON, like those of the load generator."""
 
 LIBRARIES = {"duplexio": "duplexio.socketio", "python-socketio": "socketio"}
-MODES = ("ack", "event", "connect", "idle")
+MODES = ("ack", "acks", "event", "connect", "idle")
 TRANSPORTS = ["websocket"]
 
 

@@ -82,6 +82,24 @@ async function ack() {
   return window.result();
 }
 
+async function acks() {
+  const socket = await connect();
+  let window;
+  for (const seconds of windows) {
+    window = new Window(seconds);
+    while (!window.isOver) {
+      await new Promise((resolve) => {
+        const came = (data) => {
+          check(data);
+          if (++window.count % BURST === 0) resolve();
+        };
+        for (let i = 0; i < BURST; i++) socket.emit('ack', MESSAGE, came);
+      });
+    }
+  }
+  return window.result();
+}
+
 async function event() {
   const socket = await connect();
   let window;
@@ -148,7 +166,7 @@ async function idle() {
   };
 }
 
-const modes = { ack, event, connect: connects, idle };
+const modes = { ack, acks, event, connect: connects, idle };
 modes[options.mode]().then((result) => {
   console.log(JSON.stringify(result));
   process.exit(0);

@@ -35,6 +35,30 @@ async def ack(make: Any, url: str, arguments: Namespace) -> dict[str, Any]:
     return result
 
 
+async def acks(make: Any, url: str, arguments: Namespace) -> dict[str, Any]:
+    sio = make()
+    loop = asyncio.get_running_loop()
+    window = Window(arguments.warm)
+    all_came = loop.create_future()
+
+    def came(data: Any) -> None:
+        check(data)
+        window.count += 1
+        if window.count % BURST == 0:
+            all_came.set_result(None)
+
+    await sio.connect(url, transports=TRANSPORTS)
+    for seconds in (arguments.warm, arguments.seconds):
+        window = Window(seconds)
+        while not window.is_over:
+            for _ in range(BURST):
+                await sio.emit("ack", MESSAGE, callback=came)
+            await all_came
+            all_came = loop.create_future()
+        result = window.result()
+    return result
+
+
 async def event(make: Any, url: str, arguments: Namespace) -> dict[str, Any]:
     sio = make()
     loop = asyncio.get_running_loop()
@@ -91,7 +115,8 @@ async def idle(make: Any, url: str, arguments: Namespace) -> dict[str, Any]:
 def main() -> None:
     arguments = parse_arguments()
     make = importlib.import_module(LIBRARIES[arguments.library]).AsyncClient
-    mode = {"ack": ack, "event": event, "connect": connect, "idle": idle}[arguments.mode]
+    modes = {"ack": ack, "acks": acks, "event": event, "connect": connect, "idle": idle}
+    mode = modes[arguments.mode]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         finish(runner.run(mode(make, f"http://127.0.0.1:{arguments.port}", arguments)))
 

@@ -56,7 +56,9 @@ def server(machinery: Machinery) -> Iterator[Server]:
     shutil.which("node") is None or not (MODULES / "sioc4").exists(),
     reason="Node and the packages of tests/interop are not installed",
 )
-@pytest.mark.parametrize("row", [row for row in CLIENT_ROWS if "node-client" in row.peers][::2])
+@pytest.mark.parametrize(
+    "row", {row.arguments: row for row in CLIENT_ROWS}.values(), ids=lambda row: row.name
+)
 def test_node_does_its_work(
     machinery: Machinery,
     server: Server,
