@@ -609,3 +609,36 @@ def test_what_is_registered_is_seen():
 def test_the_admin_ui_is_refused():
     with pytest.raises(UsageError, match="Admin UI"):
         AsyncServer().instrument(auth=False)
+
+
+# Volatile events
+
+
+async def test_volatile_events_are_for_those_who_can_have_them():
+    server = AsyncServer()
+    peers = [Peer(server) for _ in range(2)]
+    first, second = [peer.connect() for peer in peers]
+    await server.emit("v", 1, volatile=True)
+    assert [peer.take() for peer in peers] == [['2["v",1]']] * 2
+    peers[0].wire.congested = True
+    await server.emit("v", 2, volatile=True)
+    await server.emit("v", 3, to=first, volatile=True)
+    await server.emit("v", 4, to=second, skip_sid="x", volatile=True)
+    assert [peer.take() for peer in peers] == [[], ['2["v",2]', '2["v",4]']]
+    assert server.counters["dropped_volatile"] == 2
+    await server.emit("v", 5, namespace="/nowhere", volatile=True)
+    with pytest.raises(UsageError, match="callback"):
+        await server.emit("v", volatile=True, callback=print)
+
+
+async def test_volatile_events_do_not_wait_for_the_connect_handler():
+    server = AsyncServer()
+
+    @server.event
+    async def connect(sid, environ):
+        await server.emit("v", to=sid, volatile=True)
+        await server.emit("a", to=sid)
+
+    peer = Peer(server)
+    peer.send("0")
+    assert [text[:4] for text in peer.take()] == ['0{"s', '2["a']

@@ -7,6 +7,7 @@ from .party cimport Party
 cdef class Member(Party):
     cdef readonly Session session
     cdef public dict rooms
+    cdef public object recoverable
 
     cpdef object deliver(self, object packet)
     cpdef object emit(self, list data, object callback=*)

@@ -28,12 +28,14 @@ class Member(Party):
     Attributes:
         session: The session.
         rooms: The rooms that it is in; ``None`` for none.
+        recoverable: What a server with recovery knows of it; ``None`` for nothing.
     """
 
     def __init__(self, hub: Any, name: str, sid: str, session: Session) -> None:
         Party.__init__(self, hub, name, sid)
         self.session = session
         self.rooms: dict[Any, None] | None = None
+        self.recoverable: Any = None
 
     def deliver(self, packet: Any) -> None:
         """Send a packet, or keep it until the client may have it.
@@ -111,6 +113,8 @@ class Adapter:
         if member.rooms is None:
             member.rooms = {}
         member.rooms[room] = None
+        if member.recoverable is not None:
+            member.hub.recovery.joined(member, room)
 
     def leave(self, member: Member, room: Any) -> None:
         """Take a client out of a room; does nothing when it is not there.
@@ -127,6 +131,8 @@ class Adapter:
             del self.rooms[room]
         if member.rooms is not None:
             member.rooms.pop(room, None)
+        if member.recoverable is not None:
+            member.hub.recovery.left_room(member, room)
 
     def leave_all(self, member: Member) -> None:
         """Take a client out of all rooms.
@@ -156,6 +162,8 @@ class Adapter:
             for member in members:
                 if member.rooms is not None:
                     member.rooms.pop(room, None)
+                if member.recoverable is not None:
+                    member.hub.recovery.left_room(member, room)
 
     def rooms_of(self, member: Member) -> list[Any]:
         """Return the rooms of a client, its own one first.

@@ -213,6 +213,11 @@ class Audience:
             close: Whether to end their connections, and so to disconnect them from all namespaces.
             skip_room: A room whose clients are left alone, or a list of rooms.
         """
+        recovery = self.hub.recovery
+        if recovery is not None:
+            rooms = None if room is None else _as_list(room)
+            skipped = () if skip_room is None else _as_list(skip_room)
+            recovery.forget(namespace or "/", rooms, skipped)
         for member in self._members(room, None, namespace, skip_room):
             member.connection.dismiss(member)
             if close:

@@ -176,10 +176,17 @@ class Client(Member):
     def tell(self) -> None:
         """Tell the client that it is connected, and what was sent to it meanwhile."""
         self.told = True
+        state = self.recoverable
+        if state is not None and state.missed:
+            missed, state.missed = state.missed, []
+            for packet in missed:
+                self.transmit(packet)
         if self.protocol == 3:
             self.send(CONNECT, -1, None, True)
         else:
             answer: dict[str, Any] = {"sid": self.sid}
+            if state is not None:
+                answer["pid"] = state.pid
             if self.delivery is not None:
                 answer[DELIVERY] = WINDOW
             self.send(CONNECT, -1, answer)

@@ -159,7 +159,12 @@ class Connection(Dispatcher):
         if adapter is None:
             self._refuse(namespace, ConnectionRefusedError("Invalid namespace"))
             return
-        client = Client(hub, self.session, self, adapter, self._make_sid(namespace))
+        recovery = hub.recovery if self.protocol == 4 else None
+        state = None
+        if recovery is not None:
+            state, auth = recovery.find(namespace, auth, self.session)
+        sid = self._make_sid(namespace) if state is None else state.sid
+        client = Client(hub, self.session, self, adapter, sid)
         if self.protocol == 4 and auth is not None and DELIVERY in auth:
             auth = self._know(client, auth)
         if namespace == "/":
@@ -169,7 +174,10 @@ class Connection(Dispatcher):
         else:
             self.others[namespace] = client
         adapter.add(client)
-        if hub.always_connect:
+        if recovery is not None:
+            recovery.begin(client, state)
+        # What a client has missed is not for one that is not let in any more.
+        if hub.always_connect and state is None:
             client.tell()
         routes = hub.routes_of(adapter)
         if routes.connect is None and not routes.connect_middleware:
@@ -240,6 +248,11 @@ class Connection(Dispatcher):
     def _not_connected(self, client: Client, exc: BaseException) -> None:
         hub = self.server_hub
         told = client.told
+        recovery = hub.recovery
+        # One that has lost its connection meanwhile was not refused, unless the handler says so.
+        refused = not client.reason or isinstance(exc, ConnectionRefusedError)
+        if recovery is not None and client.recoverable is not None and refused:
+            recovery.refuse(client)
         client.vanish()
         self._forget(client)
         if not isinstance(exc, ConnectionRefusedError):
@@ -305,6 +318,9 @@ class Connection(Dispatcher):
         if client.state == GONE or client.reason:
             return
         client.reason = reason
+        recovery = self.server_hub.recovery
+        if recovery is not None and client.recoverable is not None:
+            recovery.end(client, reason)
         if client.state == CONNECTING:
             return  # its connect handler is to end first
         self.server_hub.logger.info("%s: disconnected: %s", client.label(), reason)

@@ -15,6 +15,7 @@ cdef class Hub(Core):
     cdef readonly object deliveries
     cdef public bint always_connect
     cdef public double connect_timeout
+    cdef public object recovery
 
     cpdef Routes routes_of(self, Adapter adapter)
     cpdef object shared_packet(self, str namespace, list data)
@@ -28,6 +29,7 @@ cdef class Hub(Core):
         str namespace,
         object callback,
         object skip_room,
+        bint volatile=*,
     )
 
 

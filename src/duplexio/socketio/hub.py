@@ -15,10 +15,12 @@ from .delivery import Deliveries
 from .handlers import Routes
 from .limits import Limits
 from .packets import EVENT
+from .party import GONE
 from .registry import Registry
 
 if TYPE_CHECKING:
     from .server import AsyncServer
+    from .server_recovery import Recovery
 
 __all__ = ["Hub"]
 
@@ -40,6 +42,7 @@ class Hub(Core):
         deliveries: What is known of clients that send emits again.
         always_connect: Whether clients are told that they are connected before the handler runs.
         connect_timeout: Seconds that a client may take to connect to a namespace.
+        recovery: Recovers the state of clients that return; ``None`` when that is off.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Hub(Core):
         self.deliveries = Deliveries(limits.max_deliveries)
         self.always_connect = False
         self.connect_timeout = 45.0
+        self.recovery: Recovery | None = None
         registry.changed = self.forget_routes
 
     def bind(self) -> None:
@@ -97,12 +101,16 @@ class Hub(Core):
         namespace: str,
         callback: Callable[..., Any] | None,
         skip_room: Any,
+        volatile: bool = False,
     ) -> None:
         """Emit an event; the arguments are those of :meth:`.AsyncServer.emit`."""
         adapter = self.adapters.get(namespace)
         arguments = make_arguments(event, data)
         for listener in self.outgoing:
             listener(event, namespace, to, *arguments[1:])
+        if callback is None and (volatile or self.recovery is not None):
+            self._emit_with_care(namespace, arguments, to, skip_sid, skip_room, volatile)
+            return
         if adapter is None:
             return
         if to is None:
@@ -124,6 +132,37 @@ class Hub(Core):
             return
         for each in adapter.select(rooms, skip_sids, skip_rooms):
             each.emit(list(arguments), callback)
+
+    def _emit_with_care(
+        self,
+        namespace: str,
+        arguments: list[Any],
+        to: Any,
+        skip_sid: Any,
+        skip_room: Any,
+        volatile: bool,
+    ) -> None:
+        """Emit an event that is volatile, or is kept for those who are away."""
+        skip_sids, skip_rooms = _as_list(skip_sid), _as_list(skip_room)
+        if self.recovery is not None:
+            rooms = None if to is None else _as_list(to)
+            self.recovery.emit(namespace, arguments, rooms, skip_sids, skip_rooms, volatile)
+            return
+        packet = self.shared_packet(namespace, arguments)
+        for member in self.select(namespace, to, skip_sids, skip_rooms):
+            if self.can_take(member):
+                member.deliver(packet)
+
+    def can_take(self, member: Any) -> bool:
+        """Return whether a client can have a volatile event now; count it if not.
+
+        Args:
+            member: The client.
+        """
+        if member.told and member.state != GONE and member.session.writable:
+            return True
+        self.count("dropped_volatile")
+        return False
 
     def select(self, namespace: str, to: Any, skip_sid: Any, skip_room: Any) -> list[Any]:
         """Return the clients that an emit would reach; the arguments are those of :meth:`emit`."""

@@ -25,14 +25,17 @@ class ConnectRequest:
         namespace: The namespace.
         environ: The request that began its session.
         auth: What it says about itself.
+        recovered: Whether it returns, and its state is recovered.
     """
 
-    __slots__ = ("_environ", "auth", "namespace", "sid")
+    __slots__ = ("_environ", "auth", "namespace", "recovered", "sid")
 
     def __init__(self, client: Client, auth: Any) -> None:
         self.sid: str = client.sid
         self.namespace: str = client.adapter.name
         self.auth = auth
+        state = client.recoverable
+        self.recovered = state is not None and bool(state.recovered)
         self._environ: Any = client.session.request
 
     @property
@@ -75,7 +78,9 @@ def run_connect(routes: Routes, client: Client, auth: Any) -> Any:
     Returns:
         What they say; may be a coroutine.
     """
-    if not routes.connect_middleware:
+    state = client.recoverable
+    known = state is not None and state.recovered
+    if not routes.connect_middleware or (known and client.hub.recovery.options.skip_middlewares):
         return _call_connect(routes.connect, client, auth)
     return _connect_through(routes, ConnectRequest(client, auth), client)
 

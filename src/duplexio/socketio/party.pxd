@@ -12,7 +12,7 @@ cdef class Party:
     cdef readonly str sid
     cdef public list early
     cdef public dict acks
-    cdef long long last_ack
+    cdef public long long last_ack
     cdef readonly unsigned char state
     cdef readonly bint numbered
     cdef readonly bint deduplicated

@@ -37,6 +37,7 @@ from .manager import AsyncManager
 from .msgpack import make_serializer
 from .registration import ServerRegistration
 from .registry import ALL, Registry
+from .server_recovery import ConnectionStateRecovery, Recovery
 from .values import Json
 
 __all__ = ["AsyncServer"]
@@ -62,6 +63,9 @@ class AsyncServer(ServerRegistration, Audience):
             ``"*"`` for all.
         connect_timeout: Seconds that a client may take to connect to a namespace.
         engineio_logger: ``logger`` of the Engine.IO server.
+        connection_state_recovery: ``True``, or a dictionary with the attributes of
+            :class:`.server_recovery.ConnectionStateRecovery`, to send clients that return what
+            they have missed.
         kwargs: Limits, which are the attributes of :class:`.limits.Limits`, and the arguments of
             :class:`duplexio.engineio.AsyncServer`: ``cors_allowed_origins``, ``ping_interval``,
             ``max_http_buffer_size``, ``transports``, ``cookie``, …
@@ -109,6 +113,7 @@ class AsyncServer(ServerRegistration, Audience):
         namespaces: str | list[str] | None = None,
         connect_timeout: float = 45.0,
         engineio_logger: bool | Logger = False,
+        connection_state_recovery: Any = None,
         **kwargs: Any,
     ) -> None:
         if client_manager is None:
@@ -141,6 +146,11 @@ class AsyncServer(ServerRegistration, Audience):
         if logger is not False:
             log = EventLog(hub)
             hub.incoming, hub.outgoing = (log.came,), (log.went,)
+        recovery = ConnectionStateRecovery.of(connection_state_recovery)
+        if recovery is not None:
+            times = self.engine.options.session
+            patience = times.ping_interval + times.ping_timeout
+            hub.recovery = Recovery(hub, recovery, patience)
         if json is not None:
             codec = Json(json)
             hub.encode, hub.decode = codec.encode, codec.decode
@@ -171,6 +181,7 @@ class AsyncServer(ServerRegistration, Audience):
         ignore_queue: bool = False,
         *,
         skip_room: Any = None,
+        volatile: bool = False,
     ) -> None:
         """Emit an event to one client, to rooms, or to all.
 
@@ -184,12 +195,18 @@ class AsyncServer(ServerRegistration, Audience):
             callback: Called with the arguments of each client's acknowledgement.
             ignore_queue: Has no effect here, since there is no queue.
             skip_room: A room whose clients do not get it, or a list of rooms.
+            volatile: Whether it is only for those who can have it now: not for a client that has
+                not read yet what it was sent before, or that is not connected.
 
         Raises:
+            UsageError: It is volatile, and a callback waits for the answer.
             TypeError: The data has no form that can be sent.
         """
+        if volatile and callback is not None:
+            raise UsageError("a volatile event may get lost; it cannot have a callback")
+        target = room if to is None else to
         self.hub.emit(
-            event, data, room if to is None else to, skip_sid, namespace or "/", callback, skip_room
+            event, data, target, skip_sid, namespace or "/", callback, skip_room, volatile
         )
         self._emits += 1
         if self._emits >= EMITS_PER_TURN:
@@ -420,6 +437,21 @@ class AsyncServer(ServerRegistration, Audience):
         """
         return UserSession(self, sid, namespace)
 
+    def recovered(self, sid: str, namespace: str | None = None) -> bool:
+        """Tell whether a client has returned, and its state was recovered.
+
+        The ``connect`` handler may ask, too.
+
+        Args:
+            sid: The client's id.
+            namespace: The namespace, by default ``/``.
+
+        Raises:
+            KeyError: There is no such client.
+        """
+        state = self._client(sid, namespace).recoverable
+        return state is not None and bool(state.recovered)
+
     def transport(self, sid: str, namespace: str | None = None) -> str:
         """Return a client's transport, ``"polling"`` or ``"websocket"``.
 
@@ -475,6 +507,8 @@ class AsyncServer(ServerRegistration, Audience):
             namespace: The namespace, by default ``/``.
             ignore_queue: Has no effect here.
         """
+        if self.hub.recovery is not None:
+            self.hub.recovery.forget(namespace or "/", (sid,))
         client = self._find(sid, namespace)
         if client is None or client.state == GONE:
             return
@@ -548,6 +582,10 @@ class AsyncServer(ServerRegistration, Audience):
 
     def generate_id(self) -> str:
         """Return a new id for a client; to be overridden by those who want others."""
+        return self.eio.generate_id()
+
+    def generate_secret(self) -> str:
+        """Return a new secret of 20 characters."""
         return self.eio.generate_id()
 
     def _accept(self, session: Session, request: HttpRequest) -> Connection:
