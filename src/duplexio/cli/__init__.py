@@ -52,4 +52,4 @@ class LazyGroup(click.Group):
     __version__, prog_name="duplexio", message=f"%(prog)s %(version)s ({implementation})"
 )
 def main() -> None:
-    """WebSockets for Python: servers, a chat room, a terminal client."""
+    """WebSocket and Socket.IO for Python: servers, a chat room, clients, load, diagnosis."""
