@@ -63,15 +63,16 @@ def request(server, method, query, body=b"", path="/engine.io/"):
 def open_session(server, protocol=4, path="/engine.io/"):
     status, body = request(server, "GET", f"EIO={protocol}&transport=polling", path=path)
     assert status == 200, body
+    assert b'"sid":"' in body
     return body.partition(b'"sid":"')[2].partition(b'"')[0].decode()
 
 
-def open_on_both(server, path="/engine.io/"):
+def open_on_both(server, protocol=4, path="/engine.io/"):
     """Open sessions until each worker has one; return one of each."""
     found = {}
     deadline = time.monotonic() + 20
     while len(found) < 2:
-        sid = open_session(server, path=path)
+        sid = open_session(server, protocol, path)
         found.setdefault(owner_of(sid).worker, sid)
         assert time.monotonic() < deadline, "one of the workers gets no connections"
     return [found[0], found[1]]
@@ -114,6 +115,14 @@ class TestHandOff:
             for _ in range(3):
                 assert request(server, "POST", polling(sid), body) == (200, b"ok")
                 assert request(server, "GET", polling(sid)) == (200, body)
+
+    def test_engineio_3_and_jsonp(self, server):
+        for sid in open_on_both(server, protocol=3):
+            query = polling(sid, 3)
+            for _ in range(4):
+                assert request(server, "POST", query, b"3:4hi") == (200, b"ok")
+                status, body = request(server, "GET", query + "&j=0")
+                assert (status, b'___eio[0]("3:4hi")' in body) == (200, True)
 
     def test_a_request_in_pieces(self, server):
         for sid in open_on_both(server):

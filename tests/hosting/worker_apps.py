@@ -10,7 +10,9 @@ from duplexio import engineio
 
 
 def make_server():
-    eio = engineio.AsyncServer(cors_allowed_origins="*", max_http_buffer_size=1_000_000)
+    eio = engineio.AsyncServer(
+        cors_allowed_origins="*", max_http_buffer_size=1_000_000, allow_eio3=True, jsonp=True
+    )
 
     @eio.on("message")
     async def on_message(sid, data):
