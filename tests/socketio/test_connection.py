@@ -607,6 +607,32 @@ async def test_rates_are_limited(policy):
         assert peer.closed
 
 
+async def test_bytes_are_limited():
+    server, peer, _ = connected(max_bytes_per_second=100)
+    server.on("a", lambda sid, data: None)
+    peer.send(f'2["a","{"x" * 300}"]')
+    assert server.hub.counters == {"max_bytes_per_second": 1}
+    assert peer.wire.paused
+
+
+async def test_a_handler_that_ends_does_not_lift_the_limit_of_a_rate():
+    server, peer, _ = connected(max_packets_per_second=10)
+    go_on = asyncio.Event()
+    ended = []
+
+    @server.on("a")
+    async def handle(sid):
+        await go_on.wait()
+        ended.append(sid)
+
+    while not peer.wire.paused:
+        peer.send('2["a"]')
+    go_on.set()
+    await until(lambda: len(ended) == 20)
+    assert peer.wire.paused
+    await until(lambda: not peer.wire.paused)
+
+
 async def test_deep_data_may_be_dropped():
     server, peer, _ = connected(max_json_depth=3, policies={"max_json_depth": "drop"})
     seen = []

@@ -642,3 +642,50 @@ async def test_volatile_events_do_not_wait_for_the_connect_handler():
     peer = Peer(server)
     peer.send("0")
     assert [text[:4] for text in peer.take()] == ['0{"s', '2["a']
+
+
+# Several event loops
+
+
+def test_emitting_from_threads_survives_event_loops():
+    server = AsyncServer()
+    seen = []
+    server.on_any_outgoing(lambda event, *args: seen.append(event))
+
+    async def serve():
+        server.engine.rebind()  # as the engine does for its first client
+        Peer(server).connect()
+        server.engine.sessions.clear()
+
+    async def serve_again():
+        await serve()
+        server.emit_threadsafe("again")
+        await until(lambda: seen)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(serve())
+    server.emit_threadsafe("the loop does not get to this")
+    loop.close()
+    server.emit_threadsafe("nobody is there")
+    asyncio.run(serve_again())
+    assert seen == ["again"]
+
+
+def test_handlers_run_on_the_event_loop_of_their_time():
+    server = AsyncServer()
+
+    @server.event
+    async def hello(sid):
+        await asyncio.sleep(0)
+        return 1
+
+    async def serve():
+        server.engine.rebind()
+        peer = Peer(server)
+        peer.connect()
+        peer.send('21["hello"]')
+        assert await until(peer.take) == ["31[1]"]
+        server.engine.sessions.clear()
+
+    asyncio.run(serve())
+    asyncio.run(serve())

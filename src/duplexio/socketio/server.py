@@ -157,6 +157,7 @@ class AsyncServer(ServerRegistration, Audience):
         self._emits = 0
         self._posted: deque[tuple[Any, ...]] = deque()
         self._posted_lock = threading.Lock()
+        self._posted_to: Any = None
 
     @property
     def async_mode(self) -> str:
@@ -247,10 +248,19 @@ class AsyncServer(ServerRegistration, Audience):
         target = room if to is None else to
         arguments = (event, data, target, skip_sid, namespace or "/", callback, skip_room)
         with self._posted_lock:
+            # What an event loop did not get to before it was closed must not hold up the next one.
+            if self._posted_to is not loop:
+                self._posted.clear()
+            self._posted_to = loop
             first = not self._posted
             self._posted.append(arguments)
-        if first:
+        if not first:
+            return
+        try:
             loop.call_soon_threadsafe(self._emit_posted)
+        except RuntimeError:  # the loop is closed, so nobody is connected
+            with self._posted_lock:
+                self._posted.clear()
 
     def _emit_posted(self) -> None:
         with self._posted_lock:
@@ -590,8 +600,8 @@ class AsyncServer(ServerRegistration, Audience):
 
     def _accept(self, session: Session, request: HttpRequest) -> Connection:
         """Return who is told of the messages of a session (called by the engine)."""
-        if self.hub.loop is None:
-            self.hub.bind()
+        if self.hub.loop is not self.engine.loop_state.loop:
+            self.hub.bind()  # for the first client, and where a program's event loop is a new one
         return Connection(self.hub, session)
 
     def find_adapter(self, namespace: str) -> Adapter | None:
