@@ -119,7 +119,9 @@ def run(steps, slow):
 @example([("cut",), ("connect",), ("up", 1), ("drop",), ("emit", None, False)], True)
 @example([("emit", "r", False), ("join", "r"), ("cut",)], False)
 @example([("join", "r"), ("emit", "r", False), ("leave", "r"), ("emit", "r", False)], True)
-@example([("join", "s"), ("emit", None, True), ("leave", "s"), ("emit", "s", True), ("cut",)], False)
+@example(
+    [("join", "s"), ("emit", None, True), ("leave", "s"), ("emit", "s", True), ("cut",)], False
+)
 @settings(max_examples=60, deadline=None)
 def test_nothing_is_lost_doubled_or_out_of_order(steps, slow):
     schedule = run(steps, slow)
