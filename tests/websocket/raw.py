@@ -114,10 +114,10 @@ class Raw:
             (size,) = struct.unpack("!H", await self.reader.readexactly(2))
         elif size == 127:
             (size,) = struct.unpack("!Q", await self.reader.readexactly(8))
-        mask = await self.reader.readexactly(4) if second & 0x80 else bytes(4)
-        data = bytes(
-            byte ^ mask[i % 4] for i, byte in enumerate(await self.reader.readexactly(size))
-        )
+        mask = await self.reader.readexactly(4) if second & 0x80 else b""
+        data = await self.reader.readexactly(size)
+        if mask:
+            data = bytes(byte ^ mask[i % 4] for i, byte in enumerate(data))
         return Frame(first & 0x0F, data, fin=bool(first & 0x80), rsv1=bool(first & 0x40))
 
     async def read_close(self) -> Close:

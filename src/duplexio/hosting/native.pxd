@@ -76,6 +76,7 @@ cdef class Entrance:
     cdef readonly object origin
     cdef bint read_paused
     cdef bint write_blocked
+    cdef Py_ssize_t unsent
     cdef public double due
     cdef public long slot
     cdef public int place
@@ -84,6 +85,7 @@ cdef class Entrance:
     cdef object write(self, bytes data)
     cdef object expect(self, double timeout)
     cdef object answered(self, bint keep_alive)
+    cdef object close(self)
     cpdef object receive_held(self)
     cdef object upgrade(self, object request, bytes rest)
     cdef object step_aside(self, bytes data)

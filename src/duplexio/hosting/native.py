@@ -48,6 +48,10 @@ _session_id = re.compile(r"(\bsid=[^&]{6})[^&]+")
 UNKNOWN = -2
 NONE = -1
 
+#: Bytes of an answer that a client has to take within ``close_timeout`` seconds, or all the rest,
+#: for its connection not to be given up.
+LEAST_TAKEN = 65_536
+
 #: A protocol object that takes the place of one that is to be forgotten.
 NOBODY = asyncio.Protocol()
 
@@ -365,6 +369,7 @@ class Entrance:
         self.origin: Origin | None = None
         self.read_paused = False
         self.write_blocked = False
+        self.unsent = 0
         self.due = 0.0
         self.slot = -1
         self.place = 0
@@ -383,7 +388,8 @@ class Entrance:
 
     def data_received(self, data: bytes) -> None:
         """Serve a request, or leave it to uvicorn (called by asyncio)."""
-        if self.exchange is not None:
+        if self.exchange is not None or self.write_blocked:
+            # One that does not read its answers gets no more of them.
             self.held += data
             if len(self.held) > MAX_EARLY_BYTES and not self.read_paused:
                 self.read_paused = True
@@ -429,6 +435,8 @@ class Entrance:
     def resume_writing(self) -> None:
         """Take note that it does again (called by asyncio)."""
         self.write_blocked = False
+        if self.held and self.exchange is None:
+            self.front_door.loop_state.loop.call_soon(self.receive_held)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the transport has ended (called by asyncio)."""
@@ -479,9 +487,27 @@ class Entrance:
                 state.timers.schedule(self, due)
 
     def on_due(self, now: float, lag: float) -> None:
-        """Close a connection on which nothing happens (called by the loop's timers)."""
-        if self.exchange is None and not self.transport.is_closing():
-            self.transport.close()
+        """Close a connection on which nothing happens (called by the loop's timers).
+
+        Closing waits until all is sent, which it never is where the client has stopped reading.
+        """
+        if self.exchange is not None:
+            return
+        transport = self.transport
+        before = self.unsent
+        self.unsent = unsent = transport.get_write_buffer_size()
+        if not unsent:
+            transport.close()
+        elif before and unsent > before - LEAST_TAKEN:
+            transport.abort()
+        else:
+            self.expect(self.front_door.settings.close_timeout)
+
+    def close(self) -> None:
+        """Close the connection when all is sent, or when the client does not read it."""
+        self.transport.close()
+        self.unsent = 0
+        self.expect(self.front_door.settings.close_timeout)
 
     def answered(self, keep_alive: bool) -> None:
         """Go on when a request has its answer.
@@ -491,14 +517,17 @@ class Entrance:
         """
         self.exchange = None
         if not keep_alive:
-            self.transport.close()
+            self.close()
             return
+        self.unsent = 0
         self.expect(self.native.keep_alive)
         if self.held:
             self.front_door.loop_state.loop.call_soon(self.receive_held)
 
     def receive_held(self) -> None:
         """Serve what had to wait for an answer."""
+        if self.write_blocked:
+            return
         held, self.held = self.held, b""
         if not held or self.transport.is_closing():
             return
@@ -582,7 +611,7 @@ class Entrance:
     def shutdown(self) -> None:
         """Close the connection when its request has an answer, since the server stops."""
         if self.exchange is None:
-            self.transport.close()
+            self.close()
         else:
             self.exchange.keep_alive = False
         stop_engines(self.front_door.loop_state.loop)

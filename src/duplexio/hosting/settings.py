@@ -32,7 +32,8 @@ class Settings:
         head_timeout: Seconds that the head of a request may take from its first byte on, and the
             first byte of a connection from its beginning on; 0 for ever.
         max_head_size: Largest head of a request, in bytes.
-        close_timeout: Seconds that the closing handshake of a WebSocket may take.
+        close_timeout: Seconds that the closing handshake of a WebSocket may take, and after which
+            a connection is given up whose client has stopped reading an answer of long polling.
         handoff_max_unknown: Requests of one address that may be passed on to other workers for
             sessions that those do not know, within ``handoff_window``; with more of them, nothing
             of that address is passed on for ``handoff_pause``.
