@@ -27,8 +27,15 @@ __all__ = ["PROTOCOL", "command"]
 #: What uvicorn is told to speak HTTP with.
 PROTOCOL = "duplexio.hosting.uvicorn:Protocol"
 
-# The front door is the protocol for HTTP and for WebSockets.
-_REPLACED = {"http", "http2", "h11_max_incomplete_event_size", "version"}
+# The front door is the protocol for HTTP and for WebSockets; and our supervisor asks its workers
+# nothing.
+_REPLACED = {
+    "timeout_worker_healthcheck",
+    "http",
+    "http2",
+    "h11_max_incomplete_event_size",
+    "version",
+}
 
 _DEFAULTS: dict[str, Any] = {
     # uvicorn waits for ever, also for a WebSocket whose application does not return.
