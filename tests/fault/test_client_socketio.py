@@ -1,6 +1,7 @@
 """The Socket.IO client behind networks that cut, swallow and stall: promises kept, nothing left."""
 
 import asyncio
+import contextlib
 import random
 
 import pytest
@@ -183,17 +184,79 @@ async def test_cancelling_at_every_await():
         await until(lambda: not server.engine.sessions)
 
 
-async def test_a_restart_in_the_middle_of_the_upgrade():
-    server = make_server(ping_interval=1, ping_timeout=0.5)
+@contextlib.asynccontextmanager
+async def until_the_probe(ports, killed, when):
+    """Lead to the port that is the last of a list; die at a certain point of the upgrade.
+
+    Args:
+        ports: The ports.
+        killed: Is set when all connections were reset; from then on new ones lead on again.
+        when: The packet of the upgrade that does not come through.
+    """
+    pairs = set()
+
+    async def forward(reader, writer):
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if when in unmask(data) and not killed.is_set():
+                    killed.set()
+                    for each in pairs:
+                        each.transport.abort()
+                    return
+                writer.write(data)
+            writer.write_eof()
+
+    async def serve(reader, writer):
+        if len(ports) == killed.is_set():
+            writer.transport.abort()  # it is down
+            return
+        ahead, behind = await asyncio.open_connection("127.0.0.1", ports[-1])
+        pair = {writer, behind}
+        pairs.update(pair)
+        await asyncio.gather(forward(reader, behind), forward(ahead, writer))
+        for each in pair:
+            each.close()
+        pairs.difference_update(pair)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+def unmask(data):
+    """Return the payload of a short masked frame; anything else as it is."""
+    if len(data) < 6 or data[0] != 0x81 or not data[1] & 0x80:
+        return data
+    return bytes(byte ^ data[2 + index % 4] for index, byte in enumerate(data[6:])) + b"$"
+
+
+@pytest.mark.parametrize("when", [b"2probe", b"3probe", b"5$"])
+async def test_a_restart_in_the_middle_of_the_upgrade(when):
+    """The server dies when the WebSocket was asked for, or confirmed, or is being taken."""
+    ports = []
+    killed = asyncio.Event()
     sio = client()
-    async with Watch():
+    states = []
+    sio.on_state(states.append)
+    async with until_the_probe(ports, killed, when) as url, Watch():
+        async with hosted(socketio.ASGIApp(make_server())) as port:
+            ports.append(port)
+            connecting = asyncio.ensure_future(sio.connect(url, retry=True))
+            await asyncio.wait_for(killed.wait(), 10)
+        kept = asyncio.ensure_future(sio.emit("note", "kept"))
+        server = make_server()
         async with hosted(socketio.ASGIApp(server)) as port:
-            await sio.connect(f"http://127.0.0.1:{port}")
-        await until(lambda: sio.state in ("waiting", "connecting"))
-        await sio.emit("note", "kept")
-        assert sio.hub.budget.packets == 1
-        await sio.disconnect()
-        assert sio.hub.budget.packets == 0
+            ports.append(port)
+            await asyncio.wait_for(asyncio.gather(connecting, kept), 10)
+            async with asyncio.timeout(10):
+                assert await sio.call("add", (1, 2)) == 3
+            assert ("kept",) in server.seen
+            assert states.count("connected") >= 1
+            await sio.disconnect()
+            assert sio.hub.budget.packets == 0
+            await until(lambda: not server.engine.sessions)
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])

@@ -8,7 +8,9 @@ for the WebSocket.
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
+from base64 import b64encode
 from collections.abc import Coroutine
 from typing import Any
 
@@ -49,6 +51,7 @@ class PollingRequests(Requests):
         self._http: Any = None
         self._own = False
         self._arguments: dict[str, Any] = {}
+        self._proxy_headers: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
         session.hold()
@@ -73,7 +76,7 @@ class PollingRequests(Requests):
                     return response.status, await self._read(response)
             except aiohttp.ClientConnectorError:
                 raise
-            except (aiohttp.ClientError, ValueError) as exc:
+            except (aiohttp.ClientError, ValueError, RuntimeError) as exc:
                 raise ConnectionError(str(exc) or type(exc).__name__) from exc
 
     async def _open(self) -> tuple[Any, bool]:
@@ -84,7 +87,11 @@ class PollingRequests(Requests):
                 given = given()
                 if inspect.isawaitable(given):
                     given = await given
+                _forbid_retries(given)
                 return given, True
+            # The application's other requests are made as before.
+            given = copy.copy(given)
+            _forbid_retries(given)
             return given, False
         uri = parse_uri(self.endpoint.websocket_uri(self.session.protocol))
         proxy = choose_proxy(self.options.proxy, uri, {})
@@ -94,9 +101,7 @@ class PollingRequests(Requests):
             cookie_jar=aiohttp.CookieJar(unsafe=True),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.options.request_timeout),
         )
-        # aiohttp would send a GET again whose answer was cut off, and what was in that answer would
-        # be lost without a word. There is no public name for this.
-        http._retry_connection = False
+        _forbid_retries(http)
         return http, True
 
     def _connector(self, proxy: Proxy | None) -> aiohttp.BaseConnector:
@@ -110,7 +115,7 @@ class PollingRequests(Requests):
         if not proxy.scheme.startswith("socks"):
             self._arguments["proxy"] = address
             if proxy.user_info is not None:
-                self._arguments["proxy_auth"] = aiohttp.BasicAuth(*proxy.user_info)
+                self._proxy_headers = _authorization(*proxy.user_info)
             return aiohttp.TCPConnector(**arguments)
         # Imported here since most programs do not need it.
         from aiohttp_socks import ProxyConnector, ProxyType
@@ -163,6 +168,8 @@ class PollingRequests(Requests):
             try:
                 if http is not None and self._own:
                     await http.close()
+                elif http is not None:
+                    http.detach()  # a copy, whose connections are the application's
             finally:
                 self.session.release()
 
@@ -175,6 +182,10 @@ class PollingRequests(Requests):
 
     def _request(self, method: str, url: str, **arguments: Any) -> Any:
         headers = {**self.endpoint.headers, **arguments.pop("headers", {})}
+        if self._proxy_headers and self.endpoint.secure:
+            arguments["proxy_headers"] = self._proxy_headers  # those of CONNECT
+        else:
+            headers |= self._proxy_headers
         if self.options.http_session is not None and not self.options.ssl_verify:
             arguments["ssl"] = False
         return self._http.request(
@@ -204,7 +215,8 @@ class PollingRequests(Requests):
             async with self._request(method, url, **arguments) as response:
                 body = await self._read(response)
                 status = response.status
-        except (aiohttp.ClientError, OSError, ValueError, PacketError) as exc:
+        # The RuntimeError is that of a client of HTTP that the application has closed.
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError, PacketError) as exc:
             if not self._stopped:
                 self.options.logger.info(
                     "polling request failed: %s", str(exc) or type(exc).__name__
@@ -252,6 +264,21 @@ class PollingRequests(Requests):
         )
         if answer is not None:
             session.posted(answer)
+
+
+def _authorization(name: str, password: str) -> dict[str, str]:
+    """Return the headers with a user's credentials for a proxy (RFC 7617 §2)."""
+    credentials = b64encode(f"{name}:{password}".encode()).decode()
+    return {"Proxy-Authorization": f"Basic {credentials}"}
+
+
+def _forbid_retries(http: aiohttp.ClientSession) -> None:
+    """Have no request sent a second time unasked.
+
+    aiohttp sends a GET again whose answer was cut off, and what was in that answer would be lost
+    without a word. There is no public name for this.
+    """
+    http._retry_connection = False
 
 
 def _is_ascii(packet: str | bytes) -> bool:
