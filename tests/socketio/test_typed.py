@@ -9,6 +9,8 @@ import pydantic
 import pytest
 
 from duplexio.socketio import AsyncServer
+from duplexio.socketio.exceptions import PayloadError
+from duplexio.socketio.typed import CACHED, make_payload
 from tests.socketio.fakes import Peer, connected
 
 
@@ -179,3 +181,18 @@ async def test_methods_and_middleware():
     first, second = peer.take()
     assert first == "3/a,1[1]"
     assert second.startswith('3/a,2[{"error"')
+
+
+def test_few_decoders_are_kept_for_numbers_of_arguments():
+    """How many arguments come is the client's choice, and a decoder is a kilobyte or more."""
+
+    def move(sid: str, *places: Struct) -> None: ...
+
+    payload = make_payload(move, 1, False)
+    assert payload is not None
+    for count in (*range(CACHED + 50), 1000):
+        text = json.dumps(["move", *[{"x": number} for number in range(count)]])
+        assert payload.decode(text, "move") == ["move", *map(Struct, range(count))]
+    assert len(payload._decoders) == CACHED + 1
+    with pytest.raises(PayloadError):
+        payload.decode(json.dumps(["move", *[{"x": 1}] * 100, {"x": "a"}]), "move")
