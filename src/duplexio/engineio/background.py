@@ -145,6 +145,9 @@ class BackgroundLoop:
         try:
             return future.result(timeout)
         except CancelledError:
+            if _ending and threading.current_thread().daemon:
+                # The interpreter ends, and this thread with it: as in other calls that block.
+                threading.Event().wait()
             raise UsageError(
                 "the background loop was stopped, since the interpreter ends"
             ) from None
@@ -234,6 +237,7 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
 
 _shared: BackgroundLoop | None = None
 _lock = threading.Lock()
+_ending = False
 
 
 def background_loop() -> BackgroundLoop:
@@ -246,6 +250,8 @@ def background_loop() -> BackgroundLoop:
 
 
 def _stop_shared() -> None:
+    global _ending
+    _ending = True
     if _shared is not None:
         _shared.stop()
 

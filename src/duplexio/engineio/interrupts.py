@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["add", "remove"]
 
-_clients: dict[int, tuple[Any, asyncio.AbstractEventLoop | None]] = {}
+_clients: dict[int, tuple[Any, asyncio.AbstractEventLoop]] = {}
 _before: Any = None
 _installed = False
 
@@ -22,11 +22,10 @@ def add(client: Any) -> None:
     """Have a client disconnected on an interrupt; it is connected now.
 
     Args:
-        client: An asyncio client, from its event loop, or a blocking one.
+        client: An asyncio client, from its event loop.
     """
     global _before, _installed
-    loop = asyncio.get_running_loop() if client.is_asyncio_based() else None
-    _clients[id(client)] = (client, loop)
+    _clients[id(client)] = (client, asyncio.get_running_loop())
     # Only the main thread may; clients in others are disconnected if one there has done so.
     if not _installed and threading.current_thread() is threading.main_thread():
         _before = signal.signal(signal.SIGINT, _interrupted)
@@ -54,11 +53,7 @@ def remove(client: Any) -> None:
 def _interrupted(number: int, frame: FrameType | None) -> None:
     for client, loop in list(_clients.values()):
         session = client.session
-        if session is None:
-            continue
-        if loop is None:
-            client.close_soon()
-        elif not loop.is_closed():
+        if session is not None and not loop.is_closed():
             loop.call_soon_threadsafe(session.close)
     if callable(_before):
         _before(number, frame)

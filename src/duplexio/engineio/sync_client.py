@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import UsageError
-from . import interrupts
 from .background import BackgroundLoop, background_loop
 from .client_dialing import connect
 from .client_extras import from_requests
@@ -51,7 +50,7 @@ class Client(ClientFace):
         http_session: A ``requests.Session``, or a callable that returns one: its cookies, headers,
             Basic Authentication, certificates and proxies are used.
         ssl_verify: ``False`` accepts any certificate.
-        handle_sigint: Whether the client is disconnected when the process is interrupted.
+        handle_sigint: Whether the client disconnects when :meth:`wait` is interrupted by Ctrl+C.
         websocket_extra_options: Further arguments for the WebSocket: those of
             ``websocket.create_connection`` that make sense here.
         timestamp_requests: Whether polling requests carry a timestamp against caches.
@@ -142,7 +141,12 @@ class Client(ClientFace):
         link = self._link
         if link is not None:
             link.check()
-            link.ended.wait()
+            try:
+                link.ended.wait()
+            except KeyboardInterrupt:
+                if self.handle_sigint:
+                    self.disconnect()
+                raise
 
     def send(self, data: Any) -> None:
         """Send a message, from any thread; without a connection nothing is sent.
@@ -181,21 +185,12 @@ class Client(ClientFace):
         self.state = "disconnecting"
         link.close(reason or self.reason.CLIENT_DISCONNECT, wait=not abort)
 
-    def close_soon(self) -> None:
-        """Begin to disconnect, and return at once (called on an interrupt)."""
-        link = self._link
-        if link is not None and self.state == "connected":
-            self.state = "disconnecting"
-            link.given_reason = self.reason.CLIENT_DISCONNECT
-            link.post_close()
-
     def _reset(self, link: _Link) -> None:
         """Forget a connection that has ended."""
         if self._link is link:
             self.state = "disconnected"
             self.sid = None
             self._link = None
-            interrupts.remove(self)
         link.ended.set()
 
     # What applications use of threads through python-engineio's names
@@ -348,11 +343,6 @@ class _Link(SessionHandler):
         if wait:
             self.background.run(session.wait_closed())
 
-    def post_close(self) -> None:
-        """Disconnect, and return at once."""
-        if self.session is not None:
-            self.background.post(self.session.close)
-
     # On the background loop
 
     def on_open(self, session: ClientSession) -> None:
@@ -363,8 +353,6 @@ class _Link(SessionHandler):
         client.state = "connected"
         client.sid = session.sid
         client.logger.info("connected by %s, Engine.IO %s", session.transport, session.protocol)
-        if client.handle_sigint:
-            interrupts.add(client)
         if "connect" in client.handlers:
             self._serial.submit(self._begin)
         else:
