@@ -1,10 +1,10 @@
 """A client's session under a clock moved by hand, and against a session of a server."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from duplexio.engineio.channel import Wire
+from duplexio.engineio.channel import TRANSPORT_CLOSE, Wire
 from duplexio.engineio.client_handshake import Handshake
 from duplexio.engineio.client_options import ClientOptions, Remembered
 from duplexio.engineio.client_session import TRANSITIONS, ClientSession, Opener, Requests
@@ -558,11 +558,15 @@ class Game(Requests):
             self.client.posted(b"ok")
         elif what == 4 and self.up:
             packet = self.up.pop(0)
-            if packet is not None:
+            if packet is None:
+                self.server.wire_lost(self.there, TRANSPORT_CLOSE)
+            else:
                 self.server.receive_text(self.there, packet)
         elif what == 5 and self.down:
             packet = self.down.pop(0)
-            if packet is not None:
+            if packet is None:
+                self.client.wire_lost(self.here, TRANSPORT_CLOSE)
+            else:
                 self.client.receive_text(self.here, packet)
         elif what == 6:
             self.sent.append(f"c{len(self.sent)}")
@@ -584,6 +588,8 @@ class Game(Requests):
 
 @settings(max_examples=200, deadline=None)
 @given(protocol=st.sampled_from([3, 4]), moves=st.lists(st.integers(min_value=0, max_value=10)))
+# The server gives the upgrade up just after the client has gone over.
+@example(protocol=3, moves=[0, 8, 4, 5, 6, 10, 10, 1, 10])
 def test_nothing_is_lost_or_reordered_whatever_the_network_does(protocol, moves):
     game = Game(protocol)
     for move in moves:
