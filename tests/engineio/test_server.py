@@ -697,8 +697,12 @@ async def test_a_hook_of_headers_that_raises_leaves_no_session_behind(hosting, c
         assert "response_headers raised" in errors_in(caplog)
 
 
-async def test_the_access_log_of_the_front_door_holds_no_secret(caplog):
-    caplog.set_level(logging.INFO)
+async def test_the_access_log_of_the_front_door_holds_no_secret(caplog, request):
+    for name in ("uvicorn.access", "uvicorn.error"):
+        # Whoever has configured uvicorn's logging before keeps its records from the root logger.
+        caplog.set_level(logging.INFO, name)
+        logging.getLogger(name).addHandler(caplog.handler)
+        request.addfinalizer(lambda n=name: logging.getLogger(n).removeHandler(caplog.handler))
     async with serving("native") as peer:
         sid = await peer.open()
         await peer.request("POST", f"EIO=4&transport=polling&sid={sid}", b"4x")

@@ -207,7 +207,10 @@ async def test_bodies_that_are_none(hosting, caplog):
                 assert status == expected, case
                 assert not site.engine.sessions, case
         assert site.heard == []
-        assert site.reasons() == ["parse error"] * sum(each[0] == 3 for each in BODIES.values())
+        told = [case for case, (protocol, *_) in BODIES.items() if protocol == 3]
+        assert dict(zip(told, site.reasons(), strict=True)) == {
+            case: "message too big" if "too many" in case else "parse error" for case in told
+        }
         async with site.http() as http:
             query = await http.open()
             status, _, _ = await http.request(
