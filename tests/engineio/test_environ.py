@@ -7,6 +7,7 @@ import pickle
 import pytest
 
 from duplexio.engineio.environ import Environ
+from duplexio.engineio.request import ScopeRequest
 
 CONTENT = {"a": 1, "b": 2}
 
@@ -19,7 +20,7 @@ def environ():
         calls.append(1)
         return dict(CONTENT)
 
-    made = Environ(make)
+    made = Environ(make, lambda environ: None)
     assert isinstance(made, dict)
     assert calls == []
     yield made
@@ -66,3 +67,22 @@ def test_changing(environ):
     del environ["a"]
     environ.update(d=4)
     assert environ == {"b": 2, "c": 3, "d": 4}
+
+
+def test_a_request_keeps_what_somebody_has_looked_into():
+    request = ScopeRequest(
+        {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "query_string": b"a=1",
+            "headers": [],
+            "http_version": "1.1",
+        }
+    )
+    unread = request.environ
+    assert request.environ is not unread
+    assert unread["QUERY_STRING"] == "a=1"
+    unread["mine"] = 1
+    assert request.environ is unread
+    assert request.environ["mine"] == 1

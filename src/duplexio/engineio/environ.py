@@ -21,18 +21,22 @@ class Environ(dict[str, Any]):
 
     Args:
         make: Returns what it is filled with.
+        filled: Called with it when it is.
 
     Example:
-        >>> environ = Environ(lambda: {"REQUEST_METHOD": "GET"})
+        >>> environ = Environ(lambda: {"REQUEST_METHOD": "GET"}, lambda environ: None)
         >>> environ["REQUEST_METHOD"], "HTTP_COOKIE" in environ
         ('GET', False)
     """
 
-    __slots__ = ("_make",)
+    __slots__ = ("_filled", "_make")
 
-    def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, make: Callable[[], dict[str, Any]], filled: Callable[[dict[str, Any]], None]
+    ) -> None:
         super().__init__(_PLACE)
         self._make: Callable[[], dict[str, Any]] | None = make
+        self._filled: Callable[[dict[str, Any]], None] | None = filled
 
     def fill(self) -> None:
         """Fill it, if that was not done."""
@@ -40,6 +44,9 @@ class Environ(dict[str, Any]):
         if make is not None:
             dict.clear(self)
             dict.update(self, make())
+            filled, self._filled = self._filled, None
+            if filled is not None:
+                filled(self)
 
     def __reduce__(self) -> Any:
         return dict, (dict(self),)

@@ -158,10 +158,23 @@ class HttpRequest:
 
     @property
     def environ(self) -> dict[str, Any]:
-        """The request in the form of WSGI, with the ASGI scope as ``asgi.scope``."""
+        """The request in the form of WSGI, with the ASGI scope as ``asgi.scope``.
+
+        It is kept once somebody has looked into it: one that nobody reads, which ``connect``
+        handlers are given all the same, would cost an idle client 300 bytes.
+        """
         if self.built_environ is None:
-            self.built_environ = Environ(self.make_environ)
+            return Environ(self.make_environ, self.keep_environ)
         return self.built_environ
+
+    def keep_environ(self, environ: dict[str, Any]) -> None:
+        """Keep what somebody has looked into, as ``environ`` from now on (called by it).
+
+        Args:
+            environ: It.
+        """
+        if self.built_environ is None:
+            self.built_environ = environ
 
     def make_environ(self) -> dict[str, Any]:
         """Make what ``environ`` is filled with."""
@@ -179,7 +192,7 @@ class HttpRequest:
             amend(environ)
             return environ
 
-        self.built_environ = Environ(make)
+        self.built_environ = Environ(make, self.keep_environ)
 
 
 class ScopeRequest(HttpRequest):
